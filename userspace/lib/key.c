@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Key files: 32 raw bytes, or 64 hexadecimal digits, or 44 characters of base64, the latter two
+ * with or without a newline. The length alone tells which, so no key can be taken for another.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "lib/key.h"
+
+#define HEX_LEN		(2 * CS_KEY_LEN)
+#define BASE64_LEN	44
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static int decode_hex(const char *text, uint8_t key[CS_KEY_LEN])
+{
+	int high, low, i;
+
+	for (i = 0; i < CS_KEY_LEN; i++) {
+		high = hex_digit(text[2 * i]);
+		low = hex_digit(text[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return -1;
+		key[i] = high << 4 | low;
+	}
+	return 0;
+}
+
+static int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* 32 bytes are 43 digits and one '='; the last digit's two low bits have to be zero. */
+static int decode_base64(const char *text, uint8_t key[CS_KEY_LEN])
+{
+	uint32_t bits = 0;
+	int digit, i, n = 0;
+
+	if (text[BASE64_LEN - 1] != '=')
+		return -1;
+	for (i = 0; i < BASE64_LEN - 1; i++) {
+		digit = base64_digit(text[i]);
+		if (digit < 0)
+			return -1;
+		bits = bits << 6 | digit;
+		if (i % 4 == 3) {
+			key[n++] = bits >> 16;
+			key[n++] = bits >> 8;
+			key[n++] = bits;
+			bits = 0;
+		}
+	}
+	if (bits & 3)
+		return -1;
+	key[n++] = bits >> 10;
+	key[n] = bits >> 2;
+	return 0;
+}
+
+/**
+ * cs_key_decode - the content of a key file to a key
+ *
+ * Return: 0, -EMSGSIZE if the length fits no form, -EINVAL if a character is wrong.
+ */
+int cs_key_decode(const void *text, size_t len, uint8_t key[CS_KEY_LEN])
+{
+	const char *p = text;
+
+	if (len == CS_KEY_LEN) {
+		memcpy(key, text, CS_KEY_LEN);
+		return 0;
+	}
+	if (len && p[len - 1] == '\n')
+		len--;
+	if (len == HEX_LEN)
+		return decode_hex(p, key) ? -EINVAL : 0;
+	if (len == BASE64_LEN)
+		return decode_base64(p, key) ? -EINVAL : 0;
+	return -EMSGSIZE;
+}
+
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size) {
+		n = read(fd, buf + len, size - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		len += n;
+	}
+	return len;
+}
+
+/* Others who can read the key can send in this node's name: say so, as wg does, but go on. */
+static void warn_if_public(int fd, const char *path)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (st.st_mode & (S_IRGRP | S_IROTH)))
+		fprintf(stderr, "Warning: key file '%s' can be read by %s (mode %04o)\n", path,
+			st.st_mode & S_IROTH ? "others" : "its group", st.st_mode & 07777);
+}
+
+/**
+ * cs_key_read - read a key file
+ * @path: its name, "-" for standard input
+ * @key: result
+ * @error: where to say what is wrong, file name included
+ * @size: room there
+ *
+ * Return: 0 or a negative errno.
+ */
+int cs_key_read(const char *path, uint8_t key[CS_KEY_LEN], char *error, size_t size)
+{
+	int fd = STDIN_FILENO, rc;
+	char buf[HEX_LEN + 2];
+	ssize_t len;
+
+	if (strcmp(path, "-"))
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		rc = -errno;
+		snprintf(error, size, "key file '%s': %s", path, strerror(-rc));
+		return rc;
+	}
+	warn_if_public(fd, path);
+	len = read_all(fd, buf, sizeof(buf));
+	if (fd != STDIN_FILENO)
+		close(fd);
+	rc = len < 0 ? (int)len : cs_key_decode(buf, len, key);
+	OPENSSL_cleanse(buf, sizeof(buf));
+	if (len < 0)
+		snprintf(error, size, "key file '%s': %s", path, strerror(-rc));
+	else if (rc == -EMSGSIZE)
+		snprintf(error, size, "key file '%s': %s%zd bytes; a key is 32 raw bytes, "
+			 "64 hexadecimal digits or 44 characters of base64", path,
+			 len == sizeof(buf) ? "at least " : "", len);
+	else if (rc)
+		snprintf(error, size, "key file '%s': not %s", path,
+			 len >= HEX_LEN ? "hexadecimal" : "base64 of 32 bytes");
+	return rc;
+}
