@@ -37,7 +37,8 @@ cs_package_version() {
 cs_stock_release() {
 	printf '%s\n' /usr/src/linux-headers-"$1"* |
 		sed -nE 's|.*/linux-headers-([0-9.]+([+-][a-z0-9+.]+)?-amd64)$|\1|p' |
-		grep -vE -e '-(cloud|rt)-' | grep -E "^${1//./\\.}[^0-9]" | sort -V | tail -n 1
+		awk -v series="$1" '!/-(cloud|rt)-/ && index($0, series) == 1 &&
+			substr($0, length(series) + 1) ~ /^[^0-9]/' | sort -V | tail -n 1
 }
 
 # cs_image_dir RELEASE: where the Debian kernel image of that release is unpacked:
