@@ -32,19 +32,30 @@ cs_package_version() {
 		sed -n 's/^ii *//p'
 }
 
-# cs_stock_release SERIES: the release (uname -r) of the newest Debian kernel of
-# that series whose headers are installed, for instance 6.1.0-37-amd64.
-cs_stock_release() {
-	printf '%s\n' /usr/src/linux-headers-"$1"* |
-		sed -nE 's|.*/linux-headers-([0-9.]+([+-][a-z0-9+.]+)?-amd64)$|\1|p' |
-		awk -v series="$1" '!/-(cloud|rt)-/ && index($0, series) == 1 &&
-			substr($0, length(series) + 1) ~ /^[^0-9]/' | sort -V | tail -n 1
+# cs_headers_release: the release (uname -r) of the newest Debian 6.1 kernel whose
+# headers are installed, for instance 6.1.0-37-amd64.
+cs_headers_release() {
+	printf '%s\n' /usr/src/linux-headers-6.1.0-* |
+		sed -nE 's|^.*/linux-headers-([0-9.]+-[0-9]+-amd64)$|\1|p' | sort -V | tail -n 1
 }
 
-# cs_image_dir RELEASE: where the Debian kernel image of that release is unpacked:
-# boot/vmlinuz-RELEASE and lib/modules/RELEASE.  It is not installed, so that the
-# kernels this machine itself would boot are left alone.
-cs_image_dir() { printf '%s' "$cs_cache/image/$1_$(cs_package_version "linux-headers-$1")"; }
+# cs_image SERIES: the directory that a Debian kernel is unpacked in, with
+# boot/vmlinuz-RELEASE and lib/modules/RELEASE; its name is RELEASE_VERSION.  These
+# packages are not installed, so that what this machine itself would boot is left
+# alone.  For 6.1 it is the image that belongs to the installed headers, and may not
+# be there yet; for 6.12 the newest that is there, with its headers; else nothing.
+cs_image() {
+	local release
+	case $1 in
+	6.1)
+		release=$(cs_headers_release)
+		printf '%s' "$cs_cache/image/${release}_$(cs_package_version "linux-headers-$release")"
+		;;
+	*)
+		printf '%s\n' "$cs_cache/image/$1".*_* | grep -vF '*' | sort -V | tail -n 1
+		;;
+	esac
+}
 
 # cs_locked NAME COMMAND...: runs COMMAND while nobody else runs one of that NAME.
 cs_locked() {
