@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <linux/genetlink.h>
-
 #include "lib/netlink.h"
 
 #define REPLY_SIZE	(128 * 1024)

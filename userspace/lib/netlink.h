@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/crowdshare.h>
+#include <linux/genetlink.h>
 
 /* A request holds at most one attribute of the greatest size and a few small ones. */
 #define CS_NL_REQUEST_SIZE	(128 * 1024)
