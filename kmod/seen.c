@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The seen-set: a hash table of fixed size that remembers the first 16 bytes of digests until their
+ * deadline.
+ *
+ * Layout. A line is one cache line with room for three entries of 20 bytes. There are 15 lines for
+ * 32 entries of capacity, so 30 bytes an entry, and a full set fills its lines to 71 %. A digest
+ * belongs in the line that SipHash-2-4 under a random key says. If that is taken the entry goes to
+ * one of the next lines of the same segment, and each line that it passed counts it in @passed, so
+ * that a lookup knows when to stop: most lookups, hit or miss, touch one cache line. A segment of
+ * 256 lines overflows with a probability of 2^-70 when the set is full (9.5 standard deviations of
+ * the number of entries that belong in it); an entry that finds no place is refused like any other.
+ *
+ * Nothing unexpired is ever evicted: when @count has reached @max, a new digest is refused.
+ *
+ * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and it
+ * never sees one that is not there: an entry's key is written while its deadline is 0, and the
+ * deadline is published with a release. The decision is made by cs_seen_insert(), which scans again
+ * under the segment's lock. Since a digest belongs in one segment, of two CPUs that insert the same
+ * digest at once exactly one is told CS_SEEN_NEW. The lock is taken with softirqs disabled, as
+ * inserts come from softirq and from netlink. Entries do not move while they live, so a dump misses
+ * none that was there when it began.
+ *
+ * This file uses nothing but types, spinlock, atomics and siphash, and is compiled in userspace too,
+ * for unit tests, fuzzing and benchmarks (selftests/unit).
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "seen.h"
+
+static u64 cs_seen_word(const u8 *digest, int i)
+{
+	u64 word;
+
+	memcpy(&word, digest + i * sizeof(word), sizeof(word));
+	return word;
+}
+
+/**
+ * cs_seen_line() - the line in which a digest belongs
+ * @seen: the seen-set
+ * @digest: at least CS_SEEN_KEY_LEN bytes
+ *
+ * Context: any.
+ * Return: index of the line.
+ */
+u32 cs_seen_line(const struct cs_seen *seen, const u8 *digest)
+{
+	u64 hash = siphash_2u64(cs_seen_word(digest, 0), cs_seen_word(digest, 1), &seen->key);
+
+	return reciprocal_scale((u32)hash, seen->nr_lines);
+}
+
+/* The line behind @line, wrapping within the segment. */
+static u32 cs_seen_next(const struct cs_seen *seen, u32 line)
+{
+	return (line + 1) % seen->segment_lines ? line + 1 : line + 1 - seen->segment_lines;
+}
+
+static struct cs_seen_segment *cs_seen_segment(struct cs_seen *seen, u32 line)
+{
+	return &seen->segments[line / seen->segment_lines];
+}
+
+/* Is an entry with this key in the line? Its deadline, or 0. */
+static u32 cs_seen_match(const struct cs_seen_line *line, u64 k0, u64 k1)
+{
+	u32 deadline;
+	int i;
+
+	for (i = 0; i < CS_SEEN_WAYS; i++) {
+		if (READ_ONCE(line->key[i][0]) != k0 || READ_ONCE(line->key[i][1]) != k1)
+			continue;
+		/* pairs with the release in cs_seen_put() */
+		deadline = smp_load_acquire(&line->deadline[i]);
+		if (deadline)
+			return deadline;
+	}
+	return 0;
+}
+
+/**
+ * cs_seen_lookup() - is a digest known
+ * @seen: the seen-set
+ * @digest: at least CS_SEEN_KEY_LEN bytes
+ * @line: cs_seen_line() of @digest
+ *
+ * A digest that another CPU is just adding may be overlooked.
+ *
+ * Context: any, takes no lock.
+ * Return: deadline of the entry, 0 if there is none.
+ */
+u32 cs_seen_lookup(const struct cs_seen *seen, const u8 *digest, u32 line)
+{
+	u64 k0 = cs_seen_word(digest, 0), k1 = cs_seen_word(digest, 1);
+	u32 i, deadline;
+
+	for (i = 0; i < seen->segment_lines; i++) {
+		deadline = cs_seen_match(&seen->lines[line], k0, k1);
+		if (deadline)
+			return deadline;
+		if (!READ_ONCE(seen->lines[line].passed))
+			return 0;
+		line = cs_seen_next(seen, line);
+	}
+	return 0;
+}
+
+/* Adds @by to the count of all lines from @from up to, and without, @to. Segment's lock held. */
+static void cs_seen_pass(struct cs_seen *seen, u32 from, u32 to, int by)
+{
+	for (; from != to; from = cs_seen_next(seen, from))
+		WRITE_ONCE(seen->lines[from].passed, seen->lines[from].passed + by);
+}
+
+/* Forgets the entry in a place. Segment's lock held. */
+static void cs_seen_clear(struct cs_seen *seen, u32 line, int way)
+{
+	struct cs_seen_line *l = &seen->lines[line];
+	u32 deadline = l->deadline[way], old;
+
+	WRITE_ONCE(l->deadline[way], 0);
+	cs_seen_pass(seen, cs_seen_line(seen, (const u8 *)l->key[way]), line, -1);
+	atomic_dec(&seen->count);
+
+	if (deadline < CS_DEADLINE_WALL)
+		return;
+	/* other segments do the same under their own locks */
+	old = READ_ONCE(seen->forgotten);
+	while (old < deadline && !try_cmpxchg(&seen->forgotten, &old, deadline))
+		;
+}
+
+/* Writes an entry into a free place. Segment's lock held. */
+static void cs_seen_put(struct cs_seen *seen, u32 home, u32 line, int way, const u8 *digest,
+			u32 deadline)
+{
+	u32 *earliest = &cs_seen_segment(seen, line)->earliest[deadline >= CS_DEADLINE_WALL];
+	struct cs_seen_line *l = &seen->lines[line];
+
+	WRITE_ONCE(l->key[way][0], cs_seen_word(digest, 0));
+	WRITE_ONCE(l->key[way][1], cs_seen_word(digest, 1));
+	/* the key must be whole before a lookup takes it for an entry's */
+	smp_store_release(&l->deadline[way], deadline);
+	cs_seen_pass(seen, home, line, 1);
+	if (deadline < *earliest)
+		WRITE_ONCE(*earliest, deadline);
+}
+
+/*
+ * The first place at or behind @line that is free or whose entry has expired; an expired one is
+ * cleared. Segment's lock held. Returns the way and sets @line, or -1.
+ */
+static int cs_seen_find_place(struct cs_seen *seen, u32 *line, struct cs_now now)
+{
+	struct cs_seen_line *l;
+	u32 i;
+	int way;
+
+	for (i = 0; i < seen->segment_lines; i++) {
+		l = &seen->lines[*line];
+		for (way = 0; way < CS_SEEN_WAYS; way++) {
+			if (l->deadline[way] && !cs_deadline_passed(l->deadline[way], now))
+				continue;
+			if (l->deadline[way])
+				cs_seen_clear(seen, *line, way);
+			return way;
+		}
+		*line = cs_seen_next(seen, *line);
+	}
+	return -1;
+}
+
+/* Takes one of the places that @max allows. */
+static bool cs_seen_reserve(struct cs_seen *seen)
+{
+	int count = atomic_read(&seen->count);
+
+	do {
+		if ((u32)count >= seen->max)
+			return false;
+	} while (!atomic_try_cmpxchg(&seen->count, &count, count + 1));
+	return true;
+}
+
+/**
+ * cs_seen_insert() - remember a digest unless it is known: atomic test-and-insert
+ * @seen: the seen-set
+ * @digest: at least CS_SEEN_KEY_LEN bytes
+ * @line: cs_seen_line() of @digest
+ * @deadline: when it may be forgotten, not 0
+ * @now: the time
+ *
+ * Context: softirq or process; takes the segment's lock.
+ * Return: CS_SEEN_NEW to exactly one of all callers that come with the same digest before
+ * @deadline, CS_SEEN_KNOWN to the others, CS_SEEN_FULL if there is no place; then nothing changed.
+ */
+enum cs_seen_result cs_seen_insert(struct cs_seen *seen, const u8 *digest, u32 line, u32 deadline,
+				   struct cs_now now)
+{
+	struct cs_seen_segment *segment = cs_seen_segment(seen, line);
+	enum cs_seen_result result = CS_SEEN_KNOWN;
+	u32 place = line;
+	int way;
+
+	spin_lock_bh(&segment->lock);
+	if (cs_seen_lookup(seen, digest, line))
+		goto out;
+	result = CS_SEEN_FULL;
+	/* first, as it may clear an expired entry and so make room below @max */
+	way = cs_seen_find_place(seen, &place, now);
+	if (way < 0 || !cs_seen_reserve(seen))
+		goto out;
+	cs_seen_put(seen, line, place, way, digest, deadline);
+	result = CS_SEEN_NEW;
+out:
+	spin_unlock_bh(&segment->lock);
+	return result;
+}
+
+/* Forgets the expired entries of a segment and finds its earliest deadlines. */
+static u32 cs_seen_sweep_segment(struct cs_seen *seen, u32 first, struct cs_now now)
+{
+	struct cs_seen_segment *segment = cs_seen_segment(seen, first);
+	u32 line, deadline, earliest[2] = { U32_MAX, U32_MAX }, swept = 0;
+	int way;
+
+	spin_lock_bh(&segment->lock);
+	for (line = first; line < first + seen->segment_lines; line++) {
+		for (way = 0; way < CS_SEEN_WAYS; way++) {
+			deadline = seen->lines[line].deadline[way];
+			if (!deadline)
+				continue;
+			if (cs_deadline_passed(deadline, now)) {
+				cs_seen_clear(seen, line, way);
+				swept++;
+				continue;
+			}
+			if (deadline < earliest[deadline >= CS_DEADLINE_WALL])
+				earliest[deadline >= CS_DEADLINE_WALL] = deadline;
+		}
+	}
+	WRITE_ONCE(segment->earliest[0], earliest[0]);
+	WRITE_ONCE(segment->earliest[1], earliest[1]);
+	spin_unlock_bh(&segment->lock);
+	return swept;
+}
+
+/**
+ * cs_seen_sweep() - forget what has expired
+ * @seen: the seen-set
+ * @now: the time
+ *
+ * Looks only into segments in which something has expired, so it is cheap to call every second.
+ *
+ * Context: process; takes one segment's lock at a time.
+ * Return: number of entries forgotten.
+ */
+u32 cs_seen_sweep(struct cs_seen *seen, struct cs_now now)
+{
+	struct cs_seen_segment *segment;
+	u32 line, swept = 0;
+
+	for (line = 0; line < seen->nr_lines; line += seen->segment_lines) {
+		segment = cs_seen_segment(seen, line);
+		if (READ_ONCE(segment->earliest[0]) <= now.boot ||
+		    READ_ONCE(segment->earliest[1]) <= now.wall) {
+			swept += cs_seen_sweep_segment(seen, line, now);
+			cond_resched();
+		}
+	}
+	return swept;
+}
+
+/**
+ * cs_seen_dump() - read entries in bulk
+ * @seen: the seen-set
+ * @line: where to go on, 0 at first; nr_lines when all is read
+ * @entries: where they go
+ * @max: how many fit, at least CS_SEEN_WAYS
+ * @now: the time
+ *
+ * Context: process; takes one segment's lock at a time.
+ * Return: number of entries.
+ */
+u32 cs_seen_dump(struct cs_seen *seen, u32 *line, struct crowdshare_seen_entry *entries, u32 max,
+		 struct cs_now now)
+{
+	struct cs_seen_segment *segment;
+	struct cs_seen_line *l;
+	u32 n = 0, left;
+	int way;
+
+	while (*line < seen->nr_lines && n + CS_SEEN_WAYS <= max) {
+		segment = cs_seen_segment(seen, *line);
+		spin_lock_bh(&segment->lock);
+		do {
+			l = &seen->lines[*line];
+			for (way = 0; way < CS_SEEN_WAYS; way++) {
+				left = l->deadline[way] ? cs_deadline_left(l->deadline[way], now) : 0;
+				if (!left)
+					continue;
+				memcpy(entries[n].digest, l->key[way], CS_SEEN_KEY_LEN);
+				entries[n++].left = left;
+			}
+			++*line;
+		} while (*line % seen->segment_lines && n + CS_SEEN_WAYS <= max);
+		spin_unlock_bh(&segment->lock);
+	}
+	return n;
+}
+
+/**
+ * cs_seen_copy() - take over the entries of another seen-set
+ * @to: an empty seen-set that nobody else uses yet
+ * @from: a seen-set that nobody changes meanwhile
+ * @now: the time
+ *
+ * Context: process.
+ * Return: 0, or -ENOSPC if not all that live fit into @to.
+ */
+int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
+{
+	struct cs_seen_line *l;
+	const u8 *digest;
+	u32 line;
+	int way;
+
+	to->forgotten = from->forgotten;
+	for (line = 0; line < from->nr_lines; line++) {
+		l = &from->lines[line];
+		for (way = 0; way < CS_SEEN_WAYS; way++) {
+			digest = (const u8 *)l->key[way];
+			if (!l->deadline[way] || cs_deadline_passed(l->deadline[way], now))
+				continue;
+			if (cs_seen_insert(to, digest, cs_seen_line(to, digest), l->deadline[way],
+					   now) == CS_SEEN_FULL)
+				return -ENOSPC;
+		}
+		if (!(line % from->segment_lines))
+			cond_resched();
+	}
+	return 0;
+}
+
+/* 15 lines for 32 entries; whole segments once there is more than one. */
+static void cs_seen_geometry(struct cs_seen *seen, u32 max)
+{
+	seen->max = max;
+	seen->nr_lines = (u32)DIV_ROUND_UP_ULL((u64)max * 15, 32);
+	if (seen->nr_lines <= CS_SEEN_SEGMENT_LINES)
+		seen->segment_lines = seen->nr_lines;
+	else
+		seen->segment_lines = CS_SEEN_SEGMENT_LINES;
+	seen->nr_lines = roundup(seen->nr_lines, seen->segment_lines);
+}
+
+/**
+ * cs_seen_alloc() - make an empty seen-set
+ * @max: entries that it holds, 1 to CROWDSHARE_SEEN_MAX_LIMIT
+ *
+ * Context: process; may sleep. The memory is charged to the caller's cgroup.
+ * Return: the seen-set, or NULL.
+ */
+struct cs_seen *cs_seen_alloc(u32 max)
+{
+	struct cs_seen *seen;
+	u32 i;
+
+	seen = kzalloc(sizeof(*seen), GFP_KERNEL_ACCOUNT);
+	if (!seen)
+		return NULL;
+	cs_seen_geometry(seen, max);
+	get_random_bytes(&seen->key, sizeof(seen->key));
+	seen->lines = kvcalloc(seen->nr_lines, sizeof(*seen->lines), GFP_KERNEL_ACCOUNT);
+	seen->segments = kvcalloc(seen->nr_lines / seen->segment_lines, sizeof(*seen->segments),
+				  GFP_KERNEL_ACCOUNT);
+	if (!seen->lines || !seen->segments) {
+		cs_seen_free(seen);
+		return NULL;
+	}
+	for (i = 0; i < seen->nr_lines / seen->segment_lines; i++) {
+		spin_lock_init(&seen->segments[i].lock);
+		memset(seen->segments[i].earliest, 0xff, sizeof(seen->segments[i].earliest));
+	}
+	return seen;
+}
+
+/**
+ * cs_seen_free() - undo cs_seen_alloc()
+ * @seen: the seen-set, or NULL
+ *
+ * Context: process, when nobody uses it any more.
+ */
+void cs_seen_free(struct cs_seen *seen)
+{
+	if (!seen)
+		return;
+	kvfree(seen->lines);
+	kvfree(seen->segments);
+	kfree(seen);
+}
+
+/**
+ * cs_seen_bytes() - memory that a seen-set takes
+ * @seen: the seen-set
+ *
+ * Return: bytes, all included.
+ */
+size_t cs_seen_bytes(const struct cs_seen *seen)
+{
+	return sizeof(*seen) + (size_t)seen->nr_lines * sizeof(*seen->lines) +
+	       (size_t)(seen->nr_lines / seen->segment_lines) * sizeof(*seen->segments);
+}
