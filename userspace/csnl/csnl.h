@@ -99,6 +99,9 @@ void port_print(const json_t *port);
 json_t *peer_json(const struct nlmsghdr *nlh);
 void peer_print(const json_t *peer);
 
+/* stats.c */
+json_t *stats_list(struct csnl *cs, struct args *args, uint32_t ifindex);
+
 /* key.c */
 void key_install(struct csnl *cs, struct args *args, uint32_t ifindex, const uint8_t *lladdr,
 		 enum crowdshare_key_use use, uint32_t id, const char *path);

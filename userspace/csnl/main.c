@@ -15,7 +15,7 @@
 
 static const char usage[] =
 	"Usage: csnl [OPTIONS] OBJECT { COMMAND | help }\n"
-	"       OBJECT := { dev | port | peer | seen | stats | monitor }\n"
+	"       OBJECT := { dev | port | peer | seen | stats | monitor | send | recv }\n"
 	"       OPTIONS := { -j, --json       print JSON\n"
 	"                    -p, --pretty     and indent it\n"
 	"                    -d, --details    print what is long, too\n"
@@ -41,6 +41,8 @@ static const struct command objects[] = {
 	{ "seen", csnl_seen },
 	{ "stats", csnl_stats },
 	{ "monitor", csnl_monitor },
+	{ "send", csnl_send },
+	{ "recv", csnl_recv },
 	{ "help", print_usage },
 	{ NULL, NULL },
 };

@@ -131,7 +131,10 @@ static int stats_cb(const struct nlmsghdr *nlh, void *list)
 	return 0;
 }
 
-static json_t *stats_list(struct csnl *cs, struct args *args, uint32_t ifindex)
+/**
+ * stats_list - all statistics, or those of one device
+ */
+json_t *stats_list(struct csnl *cs, struct args *args, uint32_t ifindex)
 {
 	struct nlmsghdr *nlh = cs_nl_prepare(csnl_nl(cs), CROWDSHARE_CMD_STATS_GET);
 	json_t *list = json_array();
