@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +27,7 @@ static const char usage[] =
 	"without count, if at least one did and nothing is incomplete; 1 if not.\n";
 
 #define BATCH		64
+#define POLL_MS		200
 #define FRAME_MAX	(CS_FRAME_HLEN + CS_SLICE_MAX + 1)
 
 /**
@@ -252,14 +252,17 @@ static void receive(struct receiving *r)
 {
 	uint8_t *buffers = malloc((size_t)BATCH * FRAME_MAX);
 	struct pollfd fd = { .fd = r->raw.fd, .events = POLLIN };
+	int wait = POLL_MS;
 
 	if (!buffers)
 		die("recv: out of memory");
+	if (r->timeout > 0 && r->timeout * 500 < POLL_MS)
+		wait = r->timeout * 500 + 1;
 	r->now = r->started = r->last_new = seconds_now();
 	while (!is_over(r)) {
 		/* wakes up often enough for progress, the timeout and a signal just before poll */
 		if (!take_batch(r, buffers))
-			poll(&fd, 1, r->timeout > 0 ? fmax(1, fmin(200, r->timeout * 500)) : 200);
+			poll(&fd, 1, wait);
 		show_progress(r);
 	}
 	clear_progress(r);

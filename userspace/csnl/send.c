@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,7 +322,7 @@ static void pace(struct sending *s, size_t bytes)
 	if (s->tokens > most)
 		s->tokens = most;
 	while (s->tokens < 0 && !stop_signal) {
-		wait_seconds(fmin(-s->tokens / s->rate, 0.5));
+		wait_seconds(-s->tokens < s->rate ? -s->tokens / s->rate : 1);
 		now = seconds_now();
 		s->tokens += (now - s->filled) * s->rate;
 		s->filled = now;
