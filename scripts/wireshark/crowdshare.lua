@@ -8,6 +8,7 @@
 --
 --	tshark -X lua_script:scripts/wireshark/crowdshare.lua -r link.pcap
 --	tcpdump -i cs0 -w - | wireshark -X lua_script:scripts/wireshark/crowdshare.lua -k -i -
+-- (From 4.2 on Wireshark loads no Lua scripts when it is run as root.)
 --
 -- What it does beyond decoding: computes the SHA-512 of each message (once, however many copies a
 -- capture holds), tells which frame carried a message first and the how-manieth copy a frame is,
@@ -474,7 +475,7 @@ end
 local memo, memo_size	-- message without digest -> its SHA-512
 local first_frames	-- digest -> frame that had it first
 local copies		-- digest -> copies so far
-local sent		-- source MAC and digest -> frame
+local sent		-- source MAC, as text, and digest -> frame
 local frames		-- frame -> what the first pass found out: first_frame, copy, repeat_of
 local keys = {}		-- {mac or nil, id or nil, key}
 local keys_parsed, ethertypes_registered
@@ -515,11 +516,11 @@ local function history(pinfo, digest, genuine)
 	copies[digest] = (copies[digest] or 0) + 1
 	known.copy = copies[digest]
 
-	local source = source_mac()
-	if source then
-		known.repeat_of = sent[source .. digest]
-		sent[source .. digest] = pinfo.number
-	end
+	-- The field eth.src may be missing in the first pass.
+	local copy = tostring(pinfo.dl_src) .. digest
+
+	known.repeat_of = sent[copy]
+	sent[copy] = pinfo.number
 	return known
 end
 
@@ -771,6 +772,12 @@ local MESSAGE_LAYOUT = {
 	{4, msg.chunk_length},
 }
 
+-- Of a message whose headers aren't all there; otherwise add_slice() adds and judges these.
+local SHORT_LAYOUT = {{2, msg.index}, {2, msg.k}, {2, msg.n}, {2, msg.flags}}
+for i, entry in ipairs(MESSAGE_LAYOUT) do
+	table.insert(SHORT_LAYOUT, i, entry)
+end
+
 -- add_layout(tree, tvb, at, layout, pinfo): adds what was captured; where it ended.
 local function add_layout(tree, tvb, at, layout, pinfo)
 	for _, entry in ipairs(layout) do
@@ -871,9 +878,7 @@ local function dissect_short(root, message, tvb, pinfo, digest_item)
 
 	if digest_item then
 		show_digest(digest_item, tvb(HEADER_LINK, DIGEST), STATUS_UNVERIFIED, nil, {})
-		at = add_layout(message, tvb, at, MESSAGE_LAYOUT, pinfo)
-		at = add_layout(message, tvb, at,
-			{{2, msg.index}, {2, msg.k}, {2, msg.n}, {2, msg.flags}}, pinfo)
+		at = add_layout(message, tvb, at, SHORT_LAYOUT, pinfo)
 	else
 		at = math.min(HEADER_LINK, tvb:captured_len())
 	end
@@ -940,8 +945,7 @@ function crowdshare.dissector(tvb, pinfo, tree)
 
 	pinfo.cols.protocol:set("CrowdSharing")
 	if captured == 0 then
-		tree:add(crowdshare):add_proto_expert_info(ei.truncated)
-		pinfo.cols.info:set("Empty frame")
+		pinfo.cols.info:set("Empty frame, " .. ends_early(tree:add(crowdshare), tvb, HEADER_LINK))
 		return 0
 	end
 
