@@ -7,9 +7,10 @@
  * 32 entries of capacity, so 30 bytes an entry, and a full set fills its lines to 71 %. A digest
  * belongs in the line that SipHash-2-4 under a random key says. If that is taken the entry goes to
  * one of the next lines of the same segment, and each line that it passed counts it in @passed, so
- * that a lookup knows when to stop: most lookups, hit or miss, touch one cache line. A segment of
- * 256 lines overflows with a probability of 2^-70 when the set is full (9.5 standard deviations of
- * the number of entries that belong in it); an entry that finds no place is refused like any other.
+ * that a lookup knows when to stop: most lookups, hit or miss, touch one cache line. A segment has
+ * 256 lines or more; it overflows with a probability of 2^-70 when the set is full (9.5 standard
+ * deviations of the number of entries that belong in it), and an entry that finds no place is
+ * refused like any other.
  *
  * Nothing unexpired is ever evicted: when @count has reached @max, a new digest is refused.
  *
@@ -24,12 +25,6 @@
  * This file uses nothing but types, spinlock, atomics and siphash, and is compiled in userspace too,
  * for unit tests, fuzzing and benchmarks (selftests/unit).
  */
-#include <linux/kernel.h>
-#include <linux/mm.h>
-#include <linux/random.h>
-#include <linux/slab.h>
-#include <linux/string.h>
-
 #include "seen.h"
 
 static u64 cs_seen_word(const u8 *digest, int i)
@@ -187,6 +182,40 @@ static bool cs_seen_reserve(struct cs_seen *seen)
 	return true;
 }
 
+/* Is it worth to look for expired entries in a segment? */
+static bool cs_seen_expired(const struct cs_seen_segment *segment, struct cs_now now)
+{
+	return READ_ONCE(segment->earliest[0]) <= now.boot ||
+	       READ_ONCE(segment->earliest[1]) <= now.wall;
+}
+
+/* Forgets the expired entries of a segment and finds its earliest deadlines. Its lock held. */
+static u32 cs_seen_sweep_segment(struct cs_seen *seen, struct cs_seen_segment *segment,
+				 struct cs_now now)
+{
+	u32 line = (segment - seen->segments) * seen->segment_lines, end, deadline, swept = 0;
+	u32 earliest[2] = { U32_MAX, U32_MAX };
+	int way;
+
+	for (end = line + seen->segment_lines; line < end; line++) {
+		for (way = 0; way < CS_SEEN_WAYS; way++) {
+			deadline = seen->lines[line].deadline[way];
+			if (!deadline)
+				continue;
+			if (cs_deadline_passed(deadline, now)) {
+				cs_seen_clear(seen, line, way);
+				swept++;
+				continue;
+			}
+			if (deadline < earliest[deadline >= CS_DEADLINE_WALL])
+				earliest[deadline >= CS_DEADLINE_WALL] = deadline;
+		}
+	}
+	WRITE_ONCE(segment->earliest[0], earliest[0]);
+	WRITE_ONCE(segment->earliest[1], earliest[1]);
+	return swept;
+}
+
 /**
  * cs_seen_insert() - remember a digest unless it is known: atomic test-and-insert
  * @seen: the seen-set
@@ -211,43 +240,21 @@ enum cs_seen_result cs_seen_insert(struct cs_seen *seen, const u8 *digest, u32 l
 	if (cs_seen_lookup(seen, digest, line))
 		goto out;
 	result = CS_SEEN_FULL;
-	/* first, as it may clear an expired entry and so make room below @max */
-	way = cs_seen_find_place(seen, &place, now);
-	if (way < 0 || !cs_seen_reserve(seen))
+	/* when all are taken some may have expired since the last sweep */
+	if (!cs_seen_reserve(seen) &&
+	    !(cs_seen_expired(segment, now) && cs_seen_sweep_segment(seen, segment, now) &&
+	      cs_seen_reserve(seen)))
 		goto out;
+	way = cs_seen_find_place(seen, &place, now);
+	if (way < 0) {
+		atomic_dec(&seen->count);
+		goto out;
+	}
 	cs_seen_put(seen, line, place, way, digest, deadline);
 	result = CS_SEEN_NEW;
 out:
 	spin_unlock_bh(&segment->lock);
 	return result;
-}
-
-/* Forgets the expired entries of a segment and finds its earliest deadlines. */
-static u32 cs_seen_sweep_segment(struct cs_seen *seen, u32 first, struct cs_now now)
-{
-	struct cs_seen_segment *segment = cs_seen_segment(seen, first);
-	u32 line, deadline, earliest[2] = { U32_MAX, U32_MAX }, swept = 0;
-	int way;
-
-	spin_lock_bh(&segment->lock);
-	for (line = first; line < first + seen->segment_lines; line++) {
-		for (way = 0; way < CS_SEEN_WAYS; way++) {
-			deadline = seen->lines[line].deadline[way];
-			if (!deadline)
-				continue;
-			if (cs_deadline_passed(deadline, now)) {
-				cs_seen_clear(seen, line, way);
-				swept++;
-				continue;
-			}
-			if (deadline < earliest[deadline >= CS_DEADLINE_WALL])
-				earliest[deadline >= CS_DEADLINE_WALL] = deadline;
-		}
-	}
-	WRITE_ONCE(segment->earliest[0], earliest[0]);
-	WRITE_ONCE(segment->earliest[1], earliest[1]);
-	spin_unlock_bh(&segment->lock);
-	return swept;
 }
 
 /**
@@ -262,16 +269,16 @@ static u32 cs_seen_sweep_segment(struct cs_seen *seen, u32 first, struct cs_now 
  */
 u32 cs_seen_sweep(struct cs_seen *seen, struct cs_now now)
 {
-	struct cs_seen_segment *segment;
-	u32 line, swept = 0;
+	struct cs_seen_segment *segment = seen->segments, *end;
+	u32 swept = 0;
 
-	for (line = 0; line < seen->nr_lines; line += seen->segment_lines) {
-		segment = cs_seen_segment(seen, line);
-		if (READ_ONCE(segment->earliest[0]) <= now.boot ||
-		    READ_ONCE(segment->earliest[1]) <= now.wall) {
-			swept += cs_seen_sweep_segment(seen, line, now);
-			cond_resched();
-		}
+	for (end = segment + seen->nr_lines / seen->segment_lines; segment < end; segment++) {
+		if (!cs_seen_expired(segment, now))
+			continue;
+		spin_lock_bh(&segment->lock);
+		swept += cs_seen_sweep_segment(seen, segment, now);
+		spin_unlock_bh(&segment->lock);
+		cond_resched();
 	}
 	return swept;
 }
@@ -347,16 +354,15 @@ int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
 	return 0;
 }
 
-/* 15 lines for 32 entries; whole segments once there is more than one. */
+/* 15 lines for 32 entries, in segments of CS_SEEN_SEGMENT_LINES or up to twice as many lines. */
 static void cs_seen_geometry(struct cs_seen *seen, u32 max)
 {
+	u32 lines = (u32)DIV_ROUND_UP_ULL((u64)max * 15, 32);
+	u32 segments = lines / CS_SEEN_SEGMENT_LINES ?: 1;
+
 	seen->max = max;
-	seen->nr_lines = (u32)DIV_ROUND_UP_ULL((u64)max * 15, 32);
-	if (seen->nr_lines <= CS_SEEN_SEGMENT_LINES)
-		seen->segment_lines = seen->nr_lines;
-	else
-		seen->segment_lines = CS_SEEN_SEGMENT_LINES;
-	seen->nr_lines = roundup(seen->nr_lines, seen->segment_lines);
+	seen->segment_lines = DIV_ROUND_UP(lines, segments);
+	seen->nr_lines = segments * seen->segment_lines;
 }
 
 /**

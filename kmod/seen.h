@@ -5,16 +5,26 @@
 #ifndef _CS_SEEN_H
 #define _CS_SEEN_H
 
+#ifdef __KERNEL__
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sched.h>
 #include <linux/siphash.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/types.h>
+#else
+#include "kernel.h"	/* selftests/unit: the same for userspace */
+#endif
 #include <crowdshare/wire.h>
 #include <uapi/linux/crowdshare.h>
 
 #define CS_SEEN_WAYS		3	/* entries in a line */
-#define CS_SEEN_SEGMENT_LINES	256	/* lines that share a lock and take each other's overflow */
+#define CS_SEEN_SEGMENT_LINES	256	/* at least so many share a lock and take overflow */
 
 /*
  * A deadline is a time at which an entry may be forgotten: seconds of the wall clock, or, below
