@@ -111,11 +111,14 @@ static void cs_forward_xmit(const struct cs_frame *frame, struct cs_port *port,
 {
 	const struct cs_key *key = cs_forward_key(port, copy);
 	unsigned int len = skb->len;
+	int err;
 
 	trace_crowdshare_forward(frame->cs->dev, port->dev, skb, copy->repair);
 	cs_forward_head(skb, port, copy, key);
 	cs_forward_scrub(skb, port->dev);
-	if (likely(net_xmit_eval(dev_queue_xmit(skb)) == NET_XMIT_SUCCESS))
+	err = dev_queue_xmit(skb);
+	/* a macro that evaluates its argument twice */
+	if (likely(!net_xmit_eval(err)))
 		cs_stats_tx(port->stats, len, copy->repair);
 	else
 		cs_stats_drop(port->stats, CROWDSHARE_DROP_TX_QUEUE);
