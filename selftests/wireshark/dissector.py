@@ -13,60 +13,12 @@ import time
 
 import frames
 from frames import ABSENT, BAD, GOOD, UNVERIFIED, frame
-from tshark import EXPERTS, SCRIPT, Ktap, fields, need, run
+from tshark import (SCRIPT, Ktap, compare, expected, experts_of, fields, keys_option, need, run,
+                    show)
 
 NOW = 1795000000
 KEY_A, KEY_B = hashlib.sha256(b"a").digest(), hashlib.sha256(b"b").digest()
 MAC_A, MAC_B = bytes.fromhex("020000000001"), bytes.fromhex("02000000000b")
-EXPERT_NAMES = ["expert." + name for name in EXPERTS]
-NAMES = list(frames.LAYOUT) + ["msg.expiry", "msg.payload", "msg.digest_status",
-                               "link.tag_status", "msg.time_left", "msg.first_frame",
-                               "msg.copy", "msg.repeat_of", "trailing"] + EXPERT_NAMES
-
-
-def expected(data, when=NOW):
-    """Of a whole frame of version and type 1: name -> value, by our own reading of the bytes."""
-    after = data[14:]
-    want = {}
-    for name, (at, size) in frames.LAYOUT.items():
-        if at + size <= len(after):
-            want[name] = frames.numeric(name, after[at:at + size])
-    if "msg.destination" in want:
-        want["msg.destination"] = str(ipaddress.IPv6Address(after[96:112]))
-    if "msg.expiry_seconds" in want and int(want["msg.expiry_seconds"]) <= 253402300799:
-        want["msg.time_left"] = "%d.000000000" % (int(want["msg.expiry_seconds"]) - when)
-    if "msg.length" in want:
-        end = frames.HEADERS + int(want["msg.length"])
-        want["msg.payload"] = after[frames.HEADERS:end].hex()
-        want["trailing"] = after[end:].hex()
-    return want
-
-
-def same(name, got, want):
-    if name == "msg.destination" and got and want:
-        # ::0.1.0.0 is ::1:0
-        return ipaddress.IPv6Address(got) == ipaddress.IPv6Address(want)
-    return got == want
-
-
-def experts_of(row):
-    return {name[7:] for name in EXPERT_NAMES if row.get(name)}
-
-
-def compare(label, row, want, experts=None):
-    """Faults: fields that aren't as wanted, expert infos that are missing or not wanted."""
-    faults = ["%s: %s is %r, not %r" % (label, name, row.get(name), value)
-              for name, value in want.items() if not same(name, row.get(name), value)]
-    if experts is not None and experts_of(row) != set(experts):
-        faults.append("%s: expert infos %s, not %s" %
-                      (label, sorted(experts_of(row)), sorted(experts)))
-    return faults
-
-
-def show(path, *options):
-    """Rows of a capture with all fields; dies when tshark or the dissector fails."""
-    error, rows = fields(path, NAMES, *options)
-    return [error] if error else [], rows
 
 
 class Case:
@@ -138,10 +90,6 @@ def wrong_cases():
                    **{"msg.expiry": "", "msg.time_left": ""})
 
 
-def keys_option(*keys):
-    return ("-o", "crowdshare.keys:" + ",".join(keys))
-
-
 def check_cases(ktap, folder, name, cases):
     cases = list(cases)
     capture = frames.Capture(os.path.join(folder, "cases.pcap"))
@@ -154,7 +102,7 @@ def check_cases(ktap, folder, name, cases):
     for case, row in zip(cases, rows):
         # Some cases are alike on purpose; copies have their own test.
         experts = set(case.experts) | (experts_of(row) & {"repeated"})
-        faults += compare(case.name, row, {**expected(case.data), **case.want}, experts)
+        faults += compare(case.name, row, {**expected(case.data, NOW), **case.want}, experts)
     ktap.result("%s: %d frames" % (name, len(cases)), faults)
 
 
@@ -212,7 +160,7 @@ def check_lengths(ktap, folder, snap):
         faults.append("%d rows of %d frames" % (len(rows), len(whole) - 14))
     for length, row in zip(range(14, len(whole)), rows):
         want = dict.fromkeys(frames.LAYOUT, "")
-        want.update(expected(whole[:length]))
+        want.update(expected(whole[:length], NOW))
         after = length - 14
         want["msg.digest_status"] = UNVERIFIED if after >= 96 else ""
         want["link.tag_status"] = GOOD if after >= 96 else ""
@@ -242,7 +190,7 @@ def check_around(ktap, folder):
     if len(rows) != 3:
         faults.append("%d rows of 3 frames" % len(rows))
     for label, row in zip(("VLAN", "QinQ", "VXLAN"), rows):
-        faults += compare(label, row, {**expected(plain), "msg.digest_status": GOOD,
+        faults += compare(label, row, {**expected(plain, NOW), "msg.digest_status": GOOD,
                                        "link.tag_status": GOOD})
     ktap.result("VLAN, QinQ, VXLAN", faults)
 
@@ -411,7 +359,7 @@ def check_damaged(ktap, folder, count):
         if len(after) < frames.HEADERS or after[0] != 1 or after[1] != 1 or \
                 len(after) < frames.HEADERS + int.from_bytes(after[122:124], "big"):
             continue
-        want = expected(data)
+        want = expected(data, NOW)
         want["msg.digest_status"] = GOOD if frames.digest_is_right(after) else BAD
         statuses[want["msg.digest_status"]] += 1
         faults += compare("frame %d" % number, row, want)

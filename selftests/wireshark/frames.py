@@ -79,12 +79,17 @@ class Capture:
 
 
 def read_pcap(path):
-    """Yields the frames of a classic pcap file of Ethernet."""
+    """(seconds, frame) of each record of a pcap file of Ethernet."""
     with open(path, "rb") as f:
         data = f.read()
     order = {0xA1B2C3D4: "<", 0xA1B23C4D: "<"}.get(struct.unpack_from("<I", data)[0], ">")
-    at = 24
+    if struct.unpack_from(order + "I", data, 20)[0] & 0xFFFF != 1:
+        raise ValueError("%s is not a capture of Ethernet" % path)
+    at, records = 24, []
     while at < len(data):
-        captured = struct.unpack_from(order + "IIII", data, at)[2]
-        yield data[at + 16:at + 16 + captured]
+        seconds, _, captured, length = struct.unpack_from(order + "IIII", data, at)
+        if captured != length:
+            raise ValueError("%s has frames cut short" % path)
+        records.append((seconds, data[at + 16:at + 16 + captured]))
         at += 16 + captured
+    return records
