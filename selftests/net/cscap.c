@@ -8,12 +8,35 @@
 
 #include "caplog.h"
 #include "die.h"
+#include "link.h"
 
 const char *program = "cscap";
 
+#define DEVICES_MAX 256
+
+/* NAMESPACE: alone stands for all its interfaces. */
+static void start(const char *file, char **given, int nr)
+{
+	char *labels[DEVICES_MAX];
+	int i, n = 0;
+
+	for (i = 0; i < nr; i++) {
+		size_t len = strlen(given[i]);
+
+		if (n == DEVICES_MAX)
+			die("too many devices");
+		if (len && given[i][len - 1] == ':')
+			n += link_list(given[i], labels + n, DEVICES_MAX - n);
+		else
+			labels[n++] = given[i];
+	}
+	capture(file, labels, n);
+}
+
 static void usage(void)
 {
-	printf("usage: cscap -w LOG [NAMESPACE:]DEVICE...   captures in the background\n"
+	printf("usage: cscap -w LOG [NAMESPACE:]DEVICE...   captures in the background; NAMESPACE:\n"
+	       "                                            alone stands for all its devices\n"
 	       "       cscap -s LOG                         ends that, and writes LOG\n"
 	       "       cscap -r LOG ['RULE DEVICE in|out [ARGUMENT...]']...\n"
 	       "                                            exit status 1 if a rule is broken\n"
@@ -36,7 +59,7 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		die("-w, -s, -r, -t or -d, and a LOG; cscap -h tells more");
 	if (!strcmp(mode, "-w") && argc > 3) {
-		capture(argv[2], argv + 3, argc - 3);
+		start(argv[2], argv + 3, argc - 3);
 	} else if (!strcmp(mode, "-s")) {
 		capture_stop(argv[2]);
 	} else if (!strcmp(mode, "-r")) {

@@ -237,6 +237,15 @@ static struct counters read_nodes(char **nodes, int nr)
 
 /* --- Comparing --- */
 
+/* Of a clock that tests do not set. */
+static uint64_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 static struct counters read_lines(const char *file)
 {
 	struct counters counters = {};
@@ -247,6 +256,8 @@ static struct counters read_lines(const char *file)
 		die("%s: %s", file, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
 		space = strrchr(line, ' ');
+		if (*line == '\n')
+			continue;
 		if (!space || strlen(line) >= NAME_LEN)
 			die("%s: '%s' is no counter", file, line);
 		*space = '\0';
@@ -311,33 +322,51 @@ static bool same_changes(const struct counters *before, const struct counters *a
 	return same;
 }
 
+static void print(const struct counters *counters, FILE *f)
+{
+	size_t i;
+
+	for (i = 0; i < counters->nr; i++)
+		fprintf(f, "%s %" PRIu64 "\n", counters->list[i].name, counters->list[i].value);
+}
+
+static void rewrite(const char *file, const struct counters *counters)
+{
+	FILE *f = fopen(file, "w");
+
+	if (!f)
+		die("%s: %s", file, strerror(errno));
+	print(counters, f);
+	if (fclose(f))
+		die("%s: %s", file, strerror(errno));
+}
+
+/* Waits for the changes wanted, and makes the counters now those to compare with the next time. */
 static bool changed(const char *file, char **nodes, int nr)
 {
 	struct counters before = read_lines(file), wanted = read_lines("-"), after;
-	time_t end = time(NULL) + CHANGE_SECONDS;
-	bool last;
+	uint64_t end = seconds() + CHANGE_SECONDS;
+	bool last, same;
 
 	for (;;) {
-		last = time(NULL) >= end;
+		last = seconds() >= end;
 		after = read_nodes(nodes, nr);
-		if (same_changes(&before, &after, &wanted, last))
-			return true;
-		if (last)
-			return false;
+		same = same_changes(&before, &after, &wanted, last);
+		if (same || last)
+			break;
 		free(after.list);
 		usleep(50000);
 	}
+	rewrite(file, &after);
+	return same;
 }
 
 /* Waits until nothing has been counted for a while. */
 static bool rest(char **nodes, int nr)
 {
-	struct timespec now;
 	struct counters before = read_nodes(nodes, nr), after, none = {};
-	time_t end;
+	uint64_t end = seconds() + REST_SECONDS;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	end = now.tv_sec + REST_SECONDS;
 	for (;;) {
 		usleep(400000);
 		after = read_nodes(nodes, nr);
@@ -345,8 +374,7 @@ static bool rest(char **nodes, int nr)
 			return true;
 		free(before.list);
 		before = after;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec >= end) {
+		if (seconds() >= end) {
 			printf("traffic does not come to rest\n");
 			return false;
 		}
@@ -435,20 +463,20 @@ static bool sums_hold(char **nodes, int nr)
 	return good;
 }
 
-static void print(char **nodes, int nr)
+
+static void show(char **nodes, int nr)
 {
 	struct counters counters = read_nodes(nodes, nr);
-	size_t i;
 
-	for (i = 0; i < counters.nr; i++)
-		printf("%s %" PRIu64 "\n", counters.list[i].name, counters.list[i].value);
+	print(&counters, stdout);
 }
 
 static void usage(void)
 {
 	printf("usage: cscount NODE...           prints the counters of these network namespaces\n"
 	       "       cscount -c FILE NODE...   what has changed since FILE was printed is exactly\n"
-	       "                                 what standard input says; waits for it a while\n"
+	       "                                 what standard input says; waits for it a while;\n"
+	       "                                 FILE gets the counters now\n"
 	       "       cscount -r NODE...        waits until nothing is counted any more\n"
 	       "       cscount -s NODE...        received = new + duplicates + drops, everywhere;\n"
 	       "                                 devices (of one a node) are the sum of their parts\n"
@@ -472,6 +500,6 @@ int main(int argc, char **argv)
 	else if (*argv[1] == '-')
 		die("'%s': -c FILE, -r or -s; cscount -h tells more", argv[1]);
 	else
-		print(argv + 1, argc - 1);
+		show(argv + 1, argc - 1);
 	return good ? 0 : 1;
 }

@@ -229,9 +229,13 @@ before() {
 	cscount "$@" >"$work/before" || die "can't read counters"
 }
 
-# changed WHAT: passes when soon exactly these counters have changed, by lines on standard input
-# "NODE SCOPE KEY DIFFERENCE".
-changed() { check "$1" cscount -c "$work/before" "${counted[@]}"; }
+# changed WHAT [CHANGE...]: passes when soon exactly these counters have changed since before, or since
+# the last time; CHANGE is "NODE SCOPE KEY DIFFERENCE".
+changed() {
+	local what=$1
+	shift
+	check "$what" cscount -c "$work/before" "${counted[@]}" <<<"$(printf '%s\n' "$@")"
+}
 
 # settle NODE...: waits until nothing is counted any more.
 settle() { cscount -r "$@" || note "counters keep counting"; }
@@ -257,6 +261,7 @@ counters_match() {
 
 # --- The module, and the end ---
 
+# load_module [PARAMETER=VALUE...]
 load_module() {
 	if [ ! -d /sys/module/crowdshare ]; then
 		# for blake2s and sha512
@@ -266,7 +271,8 @@ load_module() {
 	fi
 }
 
-unload_module() { rmmod crowdshare; }
+un# load_module [PARAMETER=VALUE...]
+load_module() { rmmod crowdshare; }
 
 # in_background COMMAND...: stopped at the end of the test.
 in_background() {

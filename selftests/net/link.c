@@ -65,6 +65,35 @@ static void bind_to(struct link *link, const char *dev, int protocol)
 }
 
 /**
+ * link_list() - all interfaces of a namespace but the loopback
+ * @label: NAMESPACE:
+ * @labels: gets labels, to be kept
+ * @max: at most so many
+ *
+ * Return: how many there are.
+ */
+int link_list(const char *label, char **labels, int max)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int ns = open_namespace(label, strlen(label) - 1), nr = 0;
+	struct if_nameindex *all, *i;
+
+	enter(ns, label);
+	all = if_nameindex();
+	for (i = all; i && i->if_name; i++) {
+		if (!strcmp(i->if_name, "lo"))
+			continue;
+		if (nr == max || asprintf(&labels[nr++], "%s%s", label, i->if_name) < 0)
+			die("%s: too many interfaces", label);
+	}
+	if_freenameindex(all);
+	enter(home, label);
+	close(ns);
+	close(home);
+	return nr;
+}
+
+/**
  * link_open() - opens a packet socket on an interface
  * @link: filled in
  * @label: NAMESPACE:DEVICE or DEVICE

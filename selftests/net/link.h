@@ -22,6 +22,7 @@ struct link {
 };
 
 void link_open(struct link *link, const char *label, int protocol);
+int link_list(const char *label, char **labels, int max);
 void link_parse_mac(const char *text, uint8_t *mac);
 
 #endif /* LINK_H */

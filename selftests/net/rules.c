@@ -21,7 +21,7 @@
 #include "frame.h"
 #include "link.h"
 
-#define WORDS	6
+#define WORDS	8
 
 /* A list of digests, sorted, as csmsg writes them. */
 struct digests {
@@ -88,10 +88,10 @@ static uint64_t argument(struct slice *slice, int nr)
 	return value;
 }
 
+/* Adds what is in a file. */
 static void read_digests(const char *file, struct digests *digests)
 {
 	char line[2 * CS_DIGEST_LEN + 2];
-	size_t room = 0;
 	FILE *f;
 	int i;
 
@@ -101,9 +101,9 @@ static void read_digests(const char *file, struct digests *digests)
 	if (!f)
 		die("%s: %s", file, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
-		if (digests->nr == room) {
-			room = room ? 2 * room : 1024;
-			digests->list = realloc(digests->list, room * CS_DIGEST_LEN);
+		if (digests->nr % 1024 == 0) {
+			digests->list = realloc(digests->list,
+						(digests->nr + 1024) * CS_DIGEST_LEN);
 			if (!digests->list)
 				die("out of memory");
 		}
@@ -113,7 +113,6 @@ static void read_digests(const char *file, struct digests *digests)
 		digests->nr++;
 	}
 	fclose(f);
-	qsort(digests->list, digests->nr, CS_DIGEST_LEN, compare_digests);
 }
 
 /* How many frames from @at on have the same digest. */
@@ -174,16 +173,16 @@ static void check_set(struct slice *slice, bool all)
 	struct digests digests = {};
 	size_t i, missing = 0;
 
-	read_digests(slice->words[3], &digests);
+	for (i = 3; i == 3 || slice->words[i]; i++)
+		read_digests(slice->words[i], &digests);
+	qsort(digests.list, digests.nr, CS_DIGEST_LEN, compare_digests);
 	for (i = 0; i < slice->nr; i++)
 		if (!listed(&digests, &slice->frames[i]))
-			say(slice, &slice->frames[i], "a message that is not in %s",
-			    slice->words[3]);
+			say(slice, &slice->frames[i], "a message that should not be there");
 	for (i = 0; all && i < digests.nr; i++)
 		missing += !find(slice, digests.list[i]);
 	if (missing)
-		say(slice, NULL, "%zu of %zu messages of %s missing", missing, digests.nr,
-		    slice->words[3]);
+		say(slice, NULL, "%zu of %zu messages missing", missing, digests.nr);
 	free(digests.list);
 }
 
@@ -394,9 +393,9 @@ static const struct {
 	const char *help;
 } rules[] = {
 	{ "once", rule_once, "each message at most once" },
-	{ "exact", rule_exact, "FILE: exactly the messages in it, each once" },
-	{ "set", rule_set, "FILE: exactly the messages in it, each as often as you like" },
-	{ "subset", rule_subset, "FILE: no message that is not in it" },
+	{ "exact", rule_exact, "FILE...: exactly the messages in them, each once" },
+	{ "set", rule_set, "FILE...: exactly the messages in them, each as often as you like" },
+	{ "subset", rule_subset, "FILE...: no message that is not in them" },
 	{ "none", rule_none, "no frame" },
 	{ "count", rule_count, "N: that many frames" },
 	{ "copies", rule_copies, "N: each message that many times" },

@@ -21,21 +21,12 @@
 
 messages=$(amount 300 60)
 
-# ports_of NODE...: its ports, as NODE:PORT.
-ports_of() {
-	local name
-	for name; do
-		ip -n "$name" -o link show type veth | awk -F'[ :@]+' -v n="$name" '{ print n ":" $2 }'
-	done
-}
-
 # flood SOURCES NODE...: sends messages of SOURCES (separated by commas) at the same time, while
-# all is captured. Leaves in $work/for-NODE what that node ought to get: all but its own.
+# all is captured. Leaves in gets the rules of what each node ought to get: all but its own.
 flood() {
 	local sources=${1//,/ } name source seed=100 pids=()
 	shift
-	# shellcheck disable=SC2046 # a list
-	capture $(ports_of "$@") "${@/%/:cs0}"
+	capture "${@/%/:}"
 	for source in $sources; do
 		seed=$((seed + 1))
 		csmsg --seed $seed --count "$messages" --digests "$work/$source" "$source:cs0" &
@@ -44,23 +35,22 @@ flood() {
 	wait "${pids[@]}"
 	settle "$@"
 	captured
+	gets=()
 	for name; do
-		: >"$work/for-$name"
+		gets+=("none $name:cs0 in")
 		for source in $sources; do
-			[ "$source" = "$name" ] || cat "$work/$source" >>"$work/for-$name"
+			[ "$source" != "$name" ] || continue
+			gets[-1]="${gets[-1]/#none/exact} $work/$source"
 		done
 	done
 }
 
 # judge WHAT NODE...: what holds in every topology.
 judge() {
-	local what=$1 name all=()
+	local what=$1
 	shift
-	for name; do
-		all+=("exact $name:cs0 in $work/for-$name")
-	done
 	rules "$what: a node sends a message at most once on each port" 'once *-* out'
-	rules "$what: every node gets every message exactly once" "${all[@]}"
+	rules "$what: every node gets every message exactly once" "${gets[@]}"
 	rules "$what: all frames are whole, contract and counter are clear" \
 		'whole * in' 'whole * out' 'relayed *-* out' 'hops *-* out 255' 'untagged *-* out'
 	check "$what: received = new + duplicates + drops" sums_hold "$@"
