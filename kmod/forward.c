@@ -225,7 +225,7 @@ void cs_forward(struct cs_frame *frame)
 		copy.hops_left--;
 	}
 
-	/* each port is served when the next one is found, so that the last may get the skb itself */
+	/* each port is served when the next one is found: the last may get the skb itself */
 	list_for_each_entry_rcu(port, &frame->cs->ports, list) {
 		if (!relay || !cs_forward_wants(frame, port, &copy))
 			continue;

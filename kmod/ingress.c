@@ -5,7 +5,7 @@
  * The pipeline, each step cheaper than what it protects:
  *
  *	parse   is it one of ours, and whole?
- *	seen    known: do nothing. In a dense mesh most frames end here: one lookup, no lock, no hash
+ *	seen    known: do nothing. In a dense mesh most frames end here: one lookup, no lock
  *	clock   does it still live, will it not live too long?
  *	peer    on a port that requires it: a listed sender, a key, a tag that verifies
  *	rate    is the sender within its limits?

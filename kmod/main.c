@@ -17,14 +17,14 @@ MODULE_PARM_DESC(ethertype, "EtherType of the frames, 0x600 or more (default 0x8
 
 unsigned int cs_clock_allowance = 300;
 module_param_named(clock_allowance, cs_clock_allowance, uint, 0444);
-MODULE_PARM_DESC(clock_allowance, "seconds by which clocks may differ, a day at most (default 300)");
+MODULE_PARM_DESC(clock_allowance, "seconds by which clocks may differ (default 300)");
 
 static int __init cs_init(void)
 {
 	int err;
 
 	if (ethertype < ETH_P_802_3_MIN) {
-		pr_err("crowdshare: ethertype %#x is a length, it must be 0x600 or more\n", ethertype);
+		pr_err("crowdshare: ethertype %#x is below 0x600, that is a length\n", ethertype);
 		return -EINVAL;
 	}
 	if (cs_clock_allowance > 86400) {

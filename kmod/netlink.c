@@ -197,7 +197,7 @@ void cs_netlink_event(struct net *net, u8 cmd, gfp_t gfp,
 		genlmsg_multicast_netns(&cs_netlink_family, net, reply.skb, 0, 0, gfp);
 }
 
-/* The interface with the lowest index above @ifindex: an order that outlives what comes and goes. */
+/* The interface with the lowest index above @ifindex: an order that outlives changes. */
 static struct net_device *cs_netlink_next(struct net *net, int ifindex)
 {
 	struct net_device *dev, *next = NULL;

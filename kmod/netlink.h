@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Generic netlink. netlink.c has the family and what all commands share, netlink_*.c the commands by
- * object.
+ * Generic netlink. netlink.c has the family and what all commands share, netlink_*.c have the
+ * commands by object.
  */
 #ifndef _CS_NETLINK_H
 #define _CS_NETLINK_H

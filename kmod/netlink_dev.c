@@ -88,7 +88,7 @@ int cs_dev_set(struct genl_info *info)
 	if (attrs[CROWDSHARE_A_DEV_DELIVER])
 		WRITE_ONCE(cs->deliver, nla_get_u32(attrs[CROWDSHARE_A_DEV_DELIVER]));
 	if (attrs[CROWDSHARE_A_DEV_ADDRESS])
-		memcpy(&cs->address, nla_data(attrs[CROWDSHARE_A_DEV_ADDRESS]), sizeof(cs->address));
+		nla_memcpy(&cs->address, attrs[CROWDSHARE_A_DEV_ADDRESS], sizeof(cs->address));
 	cs_netlink_changed();
 	cs_netlink_event(genl_info_net(info), CROWDSHARE_CMD_DEV_NTF, GFP_KERNEL, cs_dev_fill,
 			 cs->dev);

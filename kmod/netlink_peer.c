@@ -182,8 +182,8 @@ static int cs_key_parse(struct genl_info *info, struct cs_key_request *request)
 {
 	struct nlattr **attrs = info->attrs;
 
-	if (cs_netlink_missing(info->extack, attrs, CROWDSHARE_A_KEY_USE, "use of the key required") ||
-	    cs_netlink_missing(info->extack, attrs, CROWDSHARE_A_KEY_ID, "id of the key required"))
+	if (cs_netlink_missing(info->extack, attrs, CROWDSHARE_A_KEY_USE, "use of key required") ||
+	    cs_netlink_missing(info->extack, attrs, CROWDSHARE_A_KEY_ID, "id of key required"))
 		return -EINVAL;
 	request->use = nla_get_u32(attrs[CROWDSHARE_A_KEY_USE]);
 	request->id = nla_get_u32(attrs[CROWDSHARE_A_KEY_ID]);

@@ -106,7 +106,7 @@ static int cs_stats_fill_peer(const struct cs_reply *reply, void *object)
 	return cs_stats_fill(reply, &of);
 }
 
-/* The device as a whole, what this node sent, then each port with its peers; steps in cb->args[2]. */
+/* The device, what this node sent, then each port with its peers; the step is in cb->args[2]. */
 static int cs_stats_fill_device(const struct cs_reply *reply, struct cs_device *cs)
 {
 	struct cs_stats_of of = { .cs = cs };

@@ -22,8 +22,8 @@
  * inserts come from softirq and from netlink. Entries do not move while they live, so a dump misses
  * none that was there when it began.
  *
- * This file uses nothing but types, spinlock, atomics and siphash, and is compiled in userspace too,
- * for unit tests, fuzzing and benchmarks (selftests/unit).
+ * This file uses nothing but types, spinlocks, atomics and siphash, and is compiled in userspace
+ * too, for unit tests, fuzzing and benchmarks (selftests/unit).
  */
 #include "seen.h"
 
@@ -308,7 +308,7 @@ u32 cs_seen_dump(struct cs_seen *seen, u32 *line, struct crowdshare_seen_entry *
 		do {
 			l = &seen->lines[*line];
 			for (way = 0; way < CS_SEEN_WAYS; way++) {
-				left = l->deadline[way] ? cs_deadline_left(l->deadline[way], now) : 0;
+				left = cs_deadline_left(l->deadline[way], now);
 				if (!left)
 					continue;
 				memcpy(entries[n].digest, l->key[way], CS_SEEN_KEY_LEN);

@@ -27,7 +27,7 @@
 	CS_DROP(RX, STRANGER, "stranger", "port requires authentication, sender is no peer") \
 	CS_DROP(RX, KEY, "key", "no receive key of this id for the peer") \
 	CS_DROP(RX, TAG, "tag", "tag does not verify") \
-	CS_DROP(RX, CONTRACT, "contract", "peer is in state contract and the frame has no valid one") \
+	CS_DROP(RX, CONTRACT, "contract", "peer is in state contract, the frame has none") \
 	CS_DROP(RX, RATE, "rate", "peer is beyond its rate limit") \
 	CS_DROP(RX, DIGEST, "digest", "SHA-512 of the message is not its digest") \
 	CS_DROP(RX, FULL, "full", "seen-set is full") \

@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct crowdshare_seen_entry entries[DIGESTS];
 	struct cs_now now = { .boot = 10, .wall = WALL };
-	u32 model[DIGESTS] = {}, line = 0, n = 0;
+	u32 model[DIGESTS] = {}, line, n = 0;
 	struct cs_seen *seen;
 	size_t at;
 	u8 i;
@@ -64,10 +64,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		} else {
 			fuzz_insert(seen, model, i, data[at + 1], now);
 		}
+		line = cs_seen_line(seen, digest(i));
 		if (model[i] > now.wall)
-			check(cs_seen_lookup(seen, digest(i), cs_seen_line(seen, digest(i))) == model[i]);
+			check(cs_seen_lookup(seen, digest(i), line) == model[i]);
 	}
-	while (line < seen->nr_lines)
+	for (line = 0; line < seen->nr_lines;)
 		n += cs_seen_dump(seen, &line, entries + n, DIGESTS - n < 3 ? 3 : DIGESTS - n, now);
 	for (i = 0, at = 0; i < DIGESTS; i++)
 		at += model[i] > now.wall;
