@@ -295,7 +295,7 @@ static void test_bad_fields(void **state)
 	open_bench(&b, NULL);
 	make(&s, "file", 9000, 9000, 100);
 	assert_int_equal(take(&b, &s.message[5]), ASSEMBLY_NEW);
-	for (i = 0; i < 14; i++) {
+	for (i = 0; i < 15; i++) {
 		m = s.message[6];
 		switch (i) {
 		case 0: m.k--; break;
@@ -313,6 +313,8 @@ static void test_bad_fields(void **state)
 		case 12: m.n++, m.k++; break;
 		/* in itself right, but not what slice 5 said */
 		case 13: m.n = m.k = 1, m.index = 0, m.chunk_length = m.length; break;
+		/* a slice of no bytes just behind the last */
+		case 14: m.chunk_id[0] ^= 1, m.chunk_length = 1000, m.n = m.k = m.index = 10, m.length = 0; break;
 		}
 		assert_int_equal(take(&b, &m), ASSEMBLY_BAD);
 	}
@@ -486,6 +488,27 @@ static void test_limits(void **state)
 	unmake(&s);
 }
 
+/* Two chunks that are too large to be under way together. */
+static void test_memory(void **state)
+{
+	static const struct assembly_limits limits = { .chunks = 8, .bytes = 1 << 20, .files = 4 };
+	static uint8_t payload[1000];
+	struct cs_message m = {
+		.chunk_length = 600000, .k = 600, .n = 600, .length = 1000, .payload = payload,
+	};
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, &limits);
+	assert_int_equal(take(&b, &m), ASSEMBLY_NEW);
+	m.chunk_id[0] = 1;
+	assert_int_equal(take(&b, &m), ASSEMBLY_NEW);
+	assert_int_equal(assembly_pending(b.as), 1);
+	assert_int_equal(b.notes, 1);
+	assert_non_null(strstr(b.note, "chunk 00000000000000000000000000000000 given up"));
+	assert_int_equal(close_bench(&b), 0);
+}
+
 /* Messages whose fields and content changed at random: nothing crashes, no wrong file appears. */
 static void test_noise(void **state)
 {
@@ -535,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_bad_heads),
 		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_noise),
 	};
 
