@@ -241,18 +241,20 @@ void cs_ingress_local(struct cs_device *cs, struct sk_buff *skb)
 {
 	enum crowdshare_drop reason = CROWDSHARE_DROP_FOREIGN;
 	struct cs_frame frame = { .cs = cs, .skb = skb };
-	bool unicast = false;
+	bool unicast;
 
-	skb_reset_mac_header(skb);
-	if (skb->protocol == cs_ethertype && pskb_may_pull(skb, ETH_HLEN)) {
-		unicast = is_unicast_ether_addr(eth_hdr(skb)->h_dest);
-		__skb_pull(skb, ETH_HLEN);
-		skb_reset_network_header(skb);
-		cs_stats_rx(cs->local, skb->len);
-		reason = cs_ingress_admit(&frame);
-	} else {
-		cs_stats_rx(cs->local, skb->len);
+	if (unlikely(!pskb_may_pull(skb, ETH_HLEN))) {
+		/* nobody sends this: the stack has a whole header in front of what it sends */
+		kfree_skb(skb);
+		return;
 	}
+	skb_reset_mac_header(skb);
+	unicast = is_unicast_ether_addr(eth_hdr(skb)->h_dest);
+	__skb_pull(skb, ETH_HLEN);
+	skb_reset_network_header(skb);
+	cs_stats_rx(cs->local, skb->len);
+	if (eth_hdr(skb)->h_proto == cs_ethertype)
+		reason = cs_ingress_admit(&frame);
 	cs_ingress_count(&frame, reason);
 	if (unicast && (reason == CROWDSHARE_DROP_NONE || reason == CS_DUPLICATE))
 		cs_forward_unicast(&frame, reason == CS_DUPLICATE);
