@@ -28,7 +28,7 @@ static inline struct cs_now cs_clock_now(void)
 	time64_t wall = ktime_get_real_seconds();
 
 	return (struct cs_now) {
-		.boot = (u32)div_u64(ktime_get_boottime_ns(), NSEC_PER_SEC),
+		.boot = (u32)ktime_get_boottime_seconds(),
 		.wall = wall < CS_CLOCK_FLOOR || wall > U32_MAX ? 0 : (u32)wall,
 	};
 }

@@ -19,6 +19,7 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <net/ipv6.h>
 
 #include "forward.h"
 #include "peer.h"
@@ -177,11 +178,13 @@ static bool cs_forward_delivers(const struct cs_frame *frame)
 {
 	if (!frame->port)
 		return false;
+	/* who reads the address while it is changed may judge one message by half of each */
 	switch (READ_ONCE(frame->cs->deliver)) {
 	case CROWDSHARE_DELIVER_ALL:
 		return true;
 	case CROWDSHARE_DELIVER_LOCAL:
-		return !memcmp(cs_frame_message(frame)->destination, &frame->cs->address,
+		return !ipv6_addr_any(&frame->cs->address) &&
+		       !memcmp(cs_frame_message(frame)->destination, &frame->cs->address,
 			       sizeof(frame->cs->address));
 	}
 	return false;

@@ -374,17 +374,19 @@ static void cs_seen_geometry(struct cs_seen *seen, u32 max)
  */
 struct cs_seen *cs_seen_alloc(u32 max)
 {
+	/* rather fail than have the OOM killer make room */
+	const gfp_t flags = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	struct cs_seen *seen;
 	u32 i;
 
-	seen = kzalloc(sizeof(*seen), GFP_KERNEL_ACCOUNT);
+	seen = kzalloc(sizeof(*seen), flags);
 	if (!seen)
 		return NULL;
 	cs_seen_geometry(seen, max);
 	get_random_bytes(&seen->key, sizeof(seen->key));
-	seen->lines = kvcalloc(seen->nr_lines, sizeof(*seen->lines), GFP_KERNEL_ACCOUNT);
+	seen->lines = kvcalloc(seen->nr_lines, sizeof(*seen->lines), flags);
 	seen->segments = kvcalloc(seen->nr_lines / seen->segment_lines, sizeof(*seen->segments),
-				  GFP_KERNEL_ACCOUNT);
+				  flags);
 	if (!seen->lines || !seen->segments) {
 		cs_seen_free(seen);
 		return NULL;

@@ -61,7 +61,11 @@ typedef pthread_spinlock_t spinlock_t;
 /* Tests make allocations fail with this: the number of those that still succeed, -1: all. */
 extern int kernel_alloc_budget;
 
+typedef int gfp_t;
+
 #define GFP_KERNEL_ACCOUNT	0
+#define __GFP_RETRY_MAYFAIL	0
+#define __GFP_NOWARN		0
 
 static inline void *kvcalloc(size_t n, size_t size, int flags)
 {
