@@ -57,6 +57,12 @@ json_t *dev_json(const struct nlmsghdr *nlh)
  */
 void dev_print(const json_t *dev)
 {
+	/* an event that tells nothing else */
+	if (json_object_get(dev, "full")) {
+		printf("%lld: %s: a message was refused\n", get_number(dev, "ifindex"),
+		       get_string(dev, "ifname"));
+		return;
+	}
 	printf("%lld: %s: seen-max %lld lifetime-max %lld deliver %s addr %s\n",
 	       get_number(dev, "ifindex"), get_string(dev, "ifname"), get_number(dev, "seen_max"),
 	       get_number(dev, "lifetime_max"), get_string(dev, "deliver"),

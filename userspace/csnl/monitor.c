@@ -63,7 +63,7 @@ static int event_cb(const struct nlmsghdr *nlh, void *data)
 		print_json(cs, line);
 		json_decref(line);
 	} else {
-		printf("%s %s ", time, full ? "full" : event->label);
+		printf("%s %s ", time, full ? "seen-set full" : event->label);
 		event->print(object);
 		flush_output();
 	}

@@ -328,6 +328,8 @@ static int recv_run(struct csnl *cs, struct args *args)
 	r.incomplete = json_array();
 	if (!r.as || !r.incomplete)
 		args_die(args, "out of memory");
+	/* ends the program if it is no crowdshare device */
+	json_decref(dev_get(cs, args, r.ifindex));
 	rawsocket_open(&r.raw, r.dev, r.ifindex);
 	/* said when the socket is ready, so that a script can wait for it */
 	fprintf(stderr, "csnl: recv: field test, plain and unencrypted: receiving on '%s'\n",
