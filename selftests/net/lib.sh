@@ -109,12 +109,19 @@ amount() { [ "${CS_QUICK:-0}" = 1 ] && echo "$2" || echo "$1"; }
 
 # --- Waiting ---
 
+# By a clock that no test sets.
+uptime_seconds() {
+	local up
+	read -r up _ </proc/uptime
+	echo "${up%.*}"
+}
+
 # wait_for SECONDS COMMAND...: until the command succeeds.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$(($(uptime_seconds) + $1))
 	shift
 	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
+		[ "$(uptime_seconds)" -lt $end ] || return 1
 		sleep 0.05
 	done
 }
@@ -271,8 +278,7 @@ load_module() {
 	fi
 }
 
-un# load_module [PARAMETER=VALUE...]
-load_module() { rmmod crowdshare; }
+unload_module() { rmmod crowdshare; }
 
 # in_background COMMAND...: stopped at the end of the test.
 in_background() {
