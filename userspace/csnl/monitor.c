@@ -11,8 +11,8 @@
 
 static const char usage[] =
 	"Usage: csnl monitor\n"
-	"Prints events until it is stopped: devices changed or full, ports and peers added, changed\n"
-	"or removed.\n";
+	"Prints events until it is stopped: devices changed or full, ports and peers added,\n"
+	"changed or removed.\n";
 
 /* What the events are called and how their objects are shown. */
 static const struct event {
@@ -71,7 +71,7 @@ static int event_cb(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-static int monitor(struct csnl *cs, struct args *args)
+static int run(struct csnl *cs, struct args *args)
 {
 	struct cs_nl *nl;
 	int rc;
@@ -93,7 +93,7 @@ static int monitor(struct csnl *cs, struct args *args)
 
 int csnl_monitor(struct csnl *cs, struct args *args)
 {
-	static const struct object object = { "monitor", NULL, monitor, usage };
+	static const struct object object = { "monitor", NULL, run, usage };
 
 	return object_run(cs, args, &object);
 }

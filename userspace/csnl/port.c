@@ -13,9 +13,9 @@ static const char usage[] =
 	"       csnl port del IFACE\n"
 	"       csnl port key IFACE ID FILE\n"
 	"       csnl port key IFACE del ID\n"
-	"With auth off any neighbour is a free peer. The port key makes the tags of what this node\n"
-	"sends to all on the port; ID is 1 to 255. FILE holds 32 bytes, raw, in hexadecimal or in\n"
-	"base64; - is standard input.\n";
+	"With auth off any neighbour is a free peer. The port key makes the tags of what this\n"
+	"node sends to all on the port; ID is 1 to 255. FILE holds 32 bytes, raw, in hexadecimal\n"
+	"or in base64; - is standard input.\n";
 
 static const char *const echo_names[] = {
 	[CROWDSHARE_ECHO_AUTO] = "auto",

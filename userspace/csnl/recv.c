@@ -22,9 +22,9 @@ static const char usage[] =
 	"Usage: csnl recv dev DEV [to ADDR] [timeout SEC] [count N] [-q|--no-progress] DIR\n"
 	"Collects what csnl send sent into files in DIR: a field test, plain and unencrypted.\n"
 	"A file appears only when it is whole and its SHA-512 is right; none is overwritten.\n"
-	"to: only messages for this IPv6 address. Ends SEC seconds after the last new message, or\n"
-	"when N files came whole, or when it is interrupted. Exit status: 0 if N files came whole;\n"
-	"without count, if at least one did and nothing is incomplete; 1 if not.\n";
+	"to: only messages for this IPv6 address. Ends SEC seconds after the last new message,\n"
+	"or when N files came whole, or when it is interrupted. Exit status: 0 if N files came\n"
+	"whole; without count, if at least one did and nothing is incomplete; 1 if not.\n";
 
 #define BATCH		64
 #define POLL_MS		200

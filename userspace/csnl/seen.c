@@ -243,8 +243,8 @@ static size_t load_entries(struct csnl *cs, struct args *args, uint32_t ifindex,
 		mnl_attr_put(nlh, CROWDSHARE_A_SEEN_ENTRIES, n * sizeof(*file->entry),
 			     file->entry + i);
 		if (cs_nl_do(nl, nlh, loaded_cb, &loaded))
-			args_die(args, "%s; at least %zu of %zu entries are loaded", nl->error, loaded,
-				 file->count);
+			args_die(args, "%s; at least %zu of %zu entries are loaded", nl->error,
+				 loaded, file->count);
 	}
 	return loaded;
 }

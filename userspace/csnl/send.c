@@ -26,11 +26,11 @@
 static const char usage[] =
 	"Usage: csnl send dev DEV to ADDR [slice N] [lifetime SEC] [rate MBIT] [hops N]\n"
 	"                 [chunk BYTES] [via LLADDR] [name NAME] [-q|--no-progress] FILE\n"
-	"Cuts FILE (- is standard input) into messages and sends them into DEV: a field test, plain\n"
-	"and unencrypted: every node on the way can read and keep the file.\n"
+	"Cuts FILE (- is standard input) into messages and sends them into DEV: a field test,\n"
+	"plain and unencrypted: every node on the way can read and keep the file.\n"
 	"ADDR is the IPv6 address of the recipient. A message carries at most N bytes (1234) and\n"
-	"lives SEC seconds (3600); MBIT per second are sent (100; 0: as fast as it goes), messages\n"
-	"pass at most N relays (255: no limit). With via, to that neighbour only.\n";
+	"lives SEC seconds (3600); MBIT per second are sent (100; 0: as fast as it goes);\n"
+	"messages pass at most N relays (255: no limit). With via, to that neighbour only.\n";
 
 #define BATCH		64
 #define RATE_DEFAULT	100

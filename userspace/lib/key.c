@@ -125,9 +125,9 @@ static void warn_if_public(int fd, const char *path)
 {
 	struct stat st;
 
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (st.st_mode & (S_IRGRP | S_IROTH)))
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (st.st_mode & 0044))
 		fprintf(stderr, "Warning: key file '%s' can be read by %s (mode %04o)\n", path,
-			st.st_mode & S_IROTH ? "others" : "its group", st.st_mode & 07777);
+			st.st_mode & 0004 ? "others" : "its group", st.st_mode & 07777);
 }
 
 /**

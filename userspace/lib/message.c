@@ -254,27 +254,27 @@ bool cs_frame_digest_ok(const void *buf, size_t len)
 	       !memcmp(digest, claimed, CS_DIGEST_LEN);
 }
 
-#define DROP_NAME(class, name, string, text) [CROWDSHARE_DROP_##name] = string,
-#define DROP_TEXT(class, name, string, text) [CROWDSHARE_DROP_##name] = text,
+/* What CS_DROP_LIST says of a reason; entry 0 is no reason. */
+static const struct {
+	const char *name;
+	const char *text;
+} drops[] = {
+	{ "none", "not dropped" },
+#define DROP(class, name, string, text) { string, text },
+	CS_DROP_LIST(DROP)
+#undef DROP
+};
+
+_Static_assert(sizeof(drops) / sizeof(*drops) == CROWDSHARE_DROP_MAX + 1, "in the enum's order");
 
 /** cs_drop_name - one-word name of a drop reason, NULL if not known */
 const char *cs_drop_name(unsigned int reason)
 {
-	static const char *const names[] = {
-		[CROWDSHARE_DROP_NONE] = "none",
-		CS_DROP_LIST(DROP_NAME)
-	};
-
-	return reason <= CROWDSHARE_DROP_MAX ? names[reason] : NULL;
+	return reason <= CROWDSHARE_DROP_MAX ? drops[reason].name : NULL;
 }
 
 /** cs_drop_text - what a person reads about a drop reason, NULL if not known */
 const char *cs_drop_text(unsigned int reason)
 {
-	static const char *const texts[] = {
-		[CROWDSHARE_DROP_NONE] = "not dropped",
-		CS_DROP_LIST(DROP_TEXT)
-	};
-
-	return reason <= CROWDSHARE_DROP_MAX ? texts[reason] : NULL;
+	return reason <= CROWDSHARE_DROP_MAX ? drops[reason].text : NULL;
 }

@@ -283,39 +283,55 @@ static void test_missing(void **state)
 	unmake(&s);
 }
 
-/* Fields that contradict themselves or each other. */
+/* Fields that contradict themselves or each other; 92 slices of 100 bytes make 9112 bytes. */
 static void test_bad_fields(void **state)
 {
+	static const struct {
+		uint16_t	k;
+		uint16_t	n;
+		uint16_t	index;
+		uint32_t	chunk_length;
+		uint16_t	length;
+	} bad[] = {
+		{ 91, 92, 6, 9112, 100 },
+		{ 0, 0, 6, 9112, 100 },
+		{ 92, 92, 92, 9112, 100 },
+		{ 92, 92, UINT16_MAX, 9112, 100 },
+		{ 92, 92, 6, 0, 100 },
+		{ 92, 92, 6, UINT32_MAX, 100 },
+		{ 1, 1, 0, CHUNK_LENGTH_MAX + 1, 100 },
+		{ 300, 300, 0, CHUNK_LENGTH_MAX + 1, 55925 },
+		{ 92, 92, 6, 9112, 99 },
+		{ 92, 92, 6, 9112, 101 },
+		{ 92, 92, 6, 9112, 0 },
+		{ UINT16_MAX, UINT16_MAX, 6, 9112, 1 },
+		{ 92, 92, 91, 9112, 100 },
+		{ 93, 93, 6, 9112, 100 },
+		/* a slice of no bytes just behind the last */
+		{ 10, 10, 10, 1000, 0 },
+		/* right in itself, but not what another slice of the chunk said */
+		{ 1, 1, 0, 100, 100 },
+	};
+	const unsigned int last = sizeof(bad) / sizeof(*bad) - 1;
 	static struct sending s;
 	struct cs_message m;
 	struct bench b;
-	int i;
+	unsigned int i;
 
 	(void)state;
 	open_bench(&b, NULL);
 	make(&s, "file", 9000, 9000, 100);
+	assert_int_equal(s.message[5].n, 92);
+	assert_int_equal(s.message[5].length, 100);
 	assert_int_equal(take(&b, &s.message[5]), ASSEMBLY_NEW);
-	for (i = 0; i < 15; i++) {
+	for (i = 0; i <= last; i++) {
 		m = s.message[6];
-		switch (i) {
-		case 0: m.k--; break;
-		case 1: m.n = m.k = 0; break;
-		case 2: m.index = m.n; break;
-		case 3: m.index = UINT16_MAX; break;
-		case 4: m.chunk_length = 0; break;
-		case 5: m.chunk_length = UINT32_MAX; break;
-		case 6: m.chunk_length = CHUNK_LENGTH_MAX + 1; break;
-		case 7: m.length--; break;
-		case 8: m.length++; break;
-		case 9: m.length = 0; break;
-		case 10: m.n = m.k = UINT16_MAX; break;
-		case 11: m.index = m.n - 1; break;
-		case 12: m.n++, m.k++; break;
-		/* in itself right, but not what slice 5 said */
-		case 13: m.n = m.k = 1, m.index = 0, m.chunk_length = m.length; break;
-		/* a slice of no bytes just behind the last */
-		case 14: m.chunk_id[0] ^= 1, m.chunk_length = 1000, m.n = m.k = m.index = 10, m.length = 0; break;
-		}
+		m.chunk_id[0] ^= i < last;
+		m.k = bad[i].k;
+		m.n = bad[i].n;
+		m.index = bad[i].index;
+		m.chunk_length = bad[i].chunk_length;
+		m.length = bad[i].length;
 		assert_int_equal(take(&b, &m), ASSEMBLY_BAD);
 	}
 	assert_int_equal(assembly_pending(b.as), 1);
@@ -374,32 +390,32 @@ static void give_all(struct bench *b, const struct sending *s)
 		take(b, &s->message[i]);
 }
 
+/* A byte of the chunk changed: where, and which bits. */
 static void test_bad_heads(void **state)
 {
+	static const struct {
+		unsigned int	offset;
+		uint8_t		bits;
+	} damage[] = {
+		{ 0, 0x01 },			/* magic */
+		{ 9, 0x03 },			/* version */
+		{ 10, 0xff },			/* name longer than can be */
+		{ 28, 0x80 },			/* offset far beyond the end */
+		{ 35, 0x01 },			/* offset so that the data end beyond the end */
+		{ 36, 0x80 },			/* total larger than any file */
+		{ 43, 0xf4 },			/* total less than the data */
+		{ 44, 0x01 },			/* SHA-512 */
+		{ CHUNK_HEAD_LEN + 4, 0x01 },	/* data */
+	};
 	static struct sending s;
-	struct chunk_head head;
 	struct bench b;
-	int i;
+	unsigned int i;
 
 	(void)state;
-	for (i = 0; i < 9; i++) {
+	for (i = 0; i < sizeof(damage) / sizeof(*damage); i++) {
 		open_bench(&b, NULL);
-		make_head(&s, &head, "file", 500);
-		if (i == 0)
-			head.sha512[0] ^= 1;
-		cut_file(&s, &head, 1000, 100);
-		switch (i) {
-		case 1: s.chunks[0] = 'X'; break;
-		case 2: s.chunks[9] = 2; break;
-		case 3: s.chunks[10] = 0xff; break;
-		/* offset, then total: the data would lie beyond the end */
-		case 4: s.chunks[28] = 0x80; break;
-		case 5: s.chunks[43] = 0; break;
-		case 6: s.chunks[36] = 0x80; break;
-		case 7: s.chunks[35] = 1; break;
-		/* data of another name, so another SHA-512 */
-		case 8: s.chunks[CHUNK_HEAD_LEN + 4] ^= 1; break;
-		}
+		make(&s, "file", 500, 1000, 100);
+		s.chunks[damage[i].offset] ^= damage[i].bits;
 		give_all(&b, &s);
 		assert_int_equal(b.done, 0);
 		assert_int_equal(b.notes, 1);
