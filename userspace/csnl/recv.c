@@ -217,7 +217,7 @@ static void take_frame(struct receiving *r, const uint8_t *buf, size_t len)
 static bool take_batch(struct receiving *r, uint8_t *buffers)
 {
 	struct mmsghdr messages[BATCH] = { 0 };
-	struct sockaddr_ll from[BATCH];
+	struct sockaddr_ll from[BATCH] = { 0 };
 	struct iovec iov[BATCH];
 	int i, n;
 
