@@ -9,6 +9,7 @@
  *	clock   does it still live, will it not live too long?
  *	peer    on a port that requires it: a listed sender, a key, a tag that verifies
  *	rate    is the sender within its limits?
+ *	spread  many are new: the CPU that the digest names goes on (spread.c)
  *	digest  is the message what it says? SHA-512, once
  *	insert  remember it, unless another CPU just did, or the seen-set is full
  *	forward replicate it on all other ports, deliver it (forward.c)
@@ -24,6 +25,7 @@
 #include "ingress.h"
 #include "netlink.h"
 #include "peer.h"
+#include "spread.h"
 #include "trace.h"
 #include "verify.h"
 
@@ -127,7 +129,7 @@ static enum crowdshare_drop cs_ingress_insert(struct cs_frame *frame)
 	}
 }
 
-/* All steps up to, and with, the insert. */
+/* All steps that are cheap. */
 static enum crowdshare_drop cs_ingress_admit(struct cs_frame *frame)
 {
 	enum crowdshare_drop reason;
@@ -139,17 +141,17 @@ static enum crowdshare_drop cs_ingress_admit(struct cs_frame *frame)
 	if (reason)
 		return reason;
 	reason = cs_ingress_clock(frame);
-	if (reason)
+	if (reason || !frame->port)
 		return reason;
-	if (frame->port) {
-		reason = cs_ingress_peer(frame);
-		if (reason)
-			return reason;
-	}
-	reason = cs_verify_digest(frame);
-	if (reason)
-		return reason;
-	return cs_ingress_insert(frame);
+	return cs_ingress_peer(frame);
+}
+
+/* The dear ones: a frame that was admitted turns out to be a new message, or not. */
+static enum crowdshare_drop cs_ingress_verify(struct cs_frame *frame)
+{
+	enum crowdshare_drop reason = cs_verify_digest(frame);
+
+	return reason ?: cs_ingress_insert(frame);
 }
 
 /* Counts the frame as what it turned out to be, and the same for its peer once that is known. */
@@ -172,6 +174,18 @@ static void cs_ingress_count(const struct cs_frame *frame, enum crowdshare_drop 
 		trace_crowdshare_drop(frame->cs->dev, dev, frame->skb, reason);
 }
 
+/* Counts the frame, and forwards or frees it. */
+static void cs_ingress_finish(struct cs_frame *frame, enum crowdshare_drop reason)
+{
+	cs_ingress_count(frame, reason);
+	if (reason == CROWDSHARE_DROP_NONE)
+		cs_forward(frame);
+	else if (reason == CS_DUPLICATE)
+		consume_skb(frame->skb);
+	else
+		kfree_skb(frame->skb);
+}
+
 /* A frame of ours that came in at a port; consumes it. */
 static void cs_ingress_port(struct cs_port *port, struct sk_buff *skb)
 {
@@ -186,13 +200,32 @@ static void cs_ingress_port(struct cs_port *port, struct sk_buff *skb)
 	}
 	if (likely(port->cs->dev->flags & IFF_UP))
 		reason = cs_ingress_admit(&frame);
-	cs_ingress_count(&frame, reason);
-	if (reason == CROWDSHARE_DROP_NONE)
-		cs_forward(&frame);
-	else if (reason == CS_DUPLICATE)
-		consume_skb(frame.skb);
-	else
-		kfree_skb(frame.skb);
+	if (!reason) {
+		if (cs_spread(&frame))
+			return;
+		reason = cs_ingress_verify(&frame);
+	}
+	cs_ingress_finish(&frame, reason);
+}
+
+/**
+ * cs_ingress_resume() - go on with a frame that another CPU admitted
+ * @port: where it came from
+ * @skb: the frame, data at the link header; consumed
+ *
+ * Meanwhile the message may have become known, the seen-set another one, and the peer be gone.
+ *
+ * Context: softirq, RCU.
+ */
+void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb)
+{
+	struct cs_frame frame = { .cs = port->cs, .port = port, .skb = skb };
+	enum crowdshare_drop reason;
+
+	frame.now = cs_clock_now();
+	frame.peer = cs_peer_find(port, eth_hdr(skb)->h_source);
+	reason = cs_ingress_seen(&frame);
+	cs_ingress_finish(&frame, reason ?: cs_ingress_verify(&frame));
 }
 
 /*
@@ -254,14 +287,11 @@ void cs_ingress_local(struct cs_device *cs, struct sk_buff *skb)
 	skb_reset_network_header(skb);
 	cs_stats_rx(cs->local, skb->len);
 	if (eth_hdr(skb)->h_proto == cs_ethertype)
-		reason = cs_ingress_admit(&frame);
+		reason = cs_ingress_admit(&frame) ?: cs_ingress_verify(&frame);
+	if (!unicast || (reason != CROWDSHARE_DROP_NONE && reason != CS_DUPLICATE)) {
+		cs_ingress_finish(&frame, reason);
+		return;
+	}
 	cs_ingress_count(&frame, reason);
-	if (unicast && (reason == CROWDSHARE_DROP_NONE || reason == CS_DUPLICATE))
-		cs_forward_unicast(&frame, reason == CS_DUPLICATE);
-	else if (reason == CROWDSHARE_DROP_NONE)
-		cs_forward(&frame);
-	else if (reason == CS_DUPLICATE)
-		consume_skb(skb);
-	else
-		kfree_skb(skb);
+	cs_forward_unicast(&frame, reason == CS_DUPLICATE);
 }

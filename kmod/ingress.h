@@ -52,6 +52,7 @@ static inline struct cs_stats __percpu *cs_frame_stats(const struct cs_frame *fr
 extern __be16 cs_ethertype;
 
 unsigned int cs_ingress_hook(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
+void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb);
 void cs_ingress_local(struct cs_device *cs, struct sk_buff *skb);
 
 #endif /* _CS_INGRESS_H */

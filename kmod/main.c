@@ -9,6 +9,7 @@
 #include "device.h"
 #include "ingress.h"
 #include "netlink.h"
+#include "spread.h"
 #include "verify.h"
 
 static ushort ethertype = CS_ETHERTYPE;
@@ -35,9 +36,12 @@ static int __init cs_init(void)
 	err = cs_verify_init();
 	if (err)
 		return err;
-	err = cs_netlink_register();
+	err = cs_spread_init();
 	if (err)
 		goto err_verify;
+	err = cs_netlink_register();
+	if (err)
+		goto err_spread;
 	err = cs_device_register();
 	if (err)
 		goto err_netlink;
@@ -45,6 +49,8 @@ static int __init cs_init(void)
 
 err_netlink:
 	cs_netlink_unregister();
+err_spread:
+	cs_spread_exit();
 err_verify:
 	cs_verify_exit();
 	return err;
@@ -56,6 +62,7 @@ static void __exit cs_exit(void)
 	cs_netlink_unregister();
 	/* peers and keys are freed by callbacks of this module */
 	rcu_barrier();
+	cs_spread_exit();
 	cs_verify_exit();
 }
 

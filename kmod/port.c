@@ -20,6 +20,7 @@
 #include "netlink.h"
 #include "peer.h"
 #include "port.h"
+#include "spread.h"
 
 /**
  * cs_port_find() - the port that an interface is
@@ -147,6 +148,7 @@ void cs_port_del(struct cs_port *port)
 	list_del_rcu(&port->list);
 	netdev_upper_dev_unlink(port->dev, port->cs->dev);
 	synchronize_net();
+	cs_spread_purge(port);
 
 	hash_for_each_safe(port->peers, bucket, next, peer, node)
 		cs_peer_del(peer);
