@@ -14,6 +14,7 @@
 
 #define CAPLOG_MAGIC	0x63736c31
 #define CAPLOG_LABEL	64
+#define CAP_FOREIGN	(CS_ETHERTYPE + 1)	/* stands for all that is not ours */
 
 enum cap_dir {
 	CAP_IN,
@@ -24,7 +25,7 @@ enum cap_dir {
  * struct cap_iface - an interface that was listened to
  * @label: NAMESPACE:DEVICE
  * @lost: frames that the kernel could not queue for us; a log with any proves nothing
- * @foreign: frames of other EtherTypes, by direction
+ * @foreign: frames of EtherType CAP_FOREIGN, by direction
  */
 struct cap_iface {
 	char label[CAPLOG_LABEL];

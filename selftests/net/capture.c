@@ -53,13 +53,15 @@ static void record(struct cap_log *log, int iface, enum cap_dir dir, const uint8
 {
 	const struct frame_body *body = (const struct frame_body *)(data + CS_ETH_HLEN);
 	struct cap_frame *frame;
+	unsigned int type;
 	size_t have;
 
-	if (len < CS_ETH_HLEN || data[12] != CS_ETHERTYPE >> 8 ||
-	    data[13] != (CS_ETHERTYPE & 0xff)) {
-		log->ifaces[iface].foreign[dir]++;
+	if (len < CS_ETH_HLEN)
 		return;
-	}
+	type = data[12] << 8 | data[13];
+	log->ifaces[iface].foreign[dir] += type == CAP_FOREIGN;
+	if (type != CS_ETHERTYPE)
+		return;
 	frame = new_frame(log);
 	memset(frame, 0, sizeof(*frame));
 	frame->iface = iface;

@@ -423,7 +423,8 @@ static bool scope_adds_up(const struct counters *counters, const struct counter 
 }
 
 /* A counter of a device is the sum of those of its ports and of what was sent into it. */
-static bool device_adds_up(const struct counters *counters, const struct counter *device)
+static bool device_adds_up(const struct counters *counters, const struct counter *device,
+			   bool removed)
 {
 	size_t i, node = strchr(device->name, ' ') + 1 - device->name;
 	const char *key = strrchr(device->name, ' ');
@@ -436,13 +437,14 @@ static bool device_adds_up(const struct counters *counters, const struct counter
 		    (of_scope(c->name, "port:") || of_scope(c->name, "local:")))
 			sum += c->value;
 	}
-	if (sum != device->value)
-		printf("%s %" PRIu64 ", but its parts are %" PRIu64 "\n", device->name,
-		       device->value, sum);
-	return sum == device->value;
+	if (sum == device->value || (removed && sum < device->value))
+		return true;
+	printf("%s %" PRIu64 ", but its parts are %" PRIu64 "\n", device->name, device->value,
+	       sum);
+	return false;
 }
 
-static bool sums_hold(char **nodes, int nr)
+static bool sums_hold(char **nodes, int nr, bool removed)
 {
 	struct counters counters = read_nodes(nodes, nr);
 	bool good = true;
@@ -454,7 +456,7 @@ static bool sums_hold(char **nodes, int nr)
 		if (!strcmp(strrchr(c->name, ' '), " rx_frames"))
 			good &= scope_adds_up(&counters, c);
 		if (of_scope(c->name, "device:"))
-			good &= device_adds_up(&counters, c);
+			good &= device_adds_up(&counters, c, removed);
 	}
 	if (!counters.nr) {
 		printf("no counters at all\n");
@@ -480,6 +482,7 @@ static void usage(void)
 	       "       cscount -r NODE...        waits until nothing is counted any more\n"
 	       "       cscount -s NODE...        received = new + duplicates + drops, everywhere;\n"
 	       "                                 devices (of one a node) are the sum of their parts\n"
+	       "       cscount -S NODE...        the same, devices of which ports were removed are more\n"
 	       "Exit status 1 if it is not so.\n");
 }
 
@@ -496,9 +499,11 @@ int main(int argc, char **argv)
 	else if (!strcmp(argv[1], "-r"))
 		good = rest(argv + 2, argc - 2);
 	else if (!strcmp(argv[1], "-s"))
-		good = sums_hold(argv + 2, argc - 2);
+		good = sums_hold(argv + 2, argc - 2, false);
+	else if (!strcmp(argv[1], "-S"))
+		good = sums_hold(argv + 2, argc - 2, true);
 	else if (*argv[1] == '-')
-		die("'%s': -c FILE, -r or -s; cscount -h tells more", argv[1]);
+		die("'%s': -c FILE, -r, -s or -S; cscount -h tells more", argv[1]);
 	else
 		show(argv + 1, argc - 1);
 	return good ? 0 : 1;

@@ -61,7 +61,7 @@ rotation() {
 	local id old=3 drops="drops.key drops.tag drops.stranger" name pid rounds
 	rounds=$(amount 6 3)
 	capture c:cs0 b:b-c
-	send -S 4 -c 100000 --rate 300 a:cs0 &
+	csmsg -s 200 -S 4 -c 100000 --rate 300 a:cs0 &
 	pid=$!
 	background+=("$pid")
 	for ((id = 10; id < 10 + rounds; id++)); do

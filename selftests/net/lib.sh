@@ -251,6 +251,9 @@ settle() { cscount -r "$@" || note "counters keep counting"; }
 # of its parts.
 sums_hold() { cscount -s "$@"; }
 
+# parts_hold NODE...: the same where ports were removed, which the device goes on to count.
+parts_hold() { cscount -S "$@"; }
+
 # counters_match NODE...: what the ports of these nodes counted is what the capture saw.
 counters_match() {
 	{
@@ -308,5 +311,7 @@ trap 'exit 2' INT TERM
 # New namespaces without IPv6, so that nothing speaks of its own accord on the wires.
 echo 1 >/proc/sys/net/core/devconf_inherit_init_net
 echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+# The same for all messages of a test, so that the same seed makes the same messages.
+export CSMSG_EXPIRY=$((EPOCHSECONDS + 7200))
 dmesg_before=$(dmesg | wc -l)
 modprobe -qa "${modules[@]}" 2>/dev/null || :

@@ -199,6 +199,7 @@ bridged() {
 		"$(cscap -t "$work/log" | awk '$1 == "t:t-b" || $1 == "u:u-b" { printf "%s ", $6 }')" \
 		'6 6 '
 	ip -n b link del br0
+	ip -n b link del b-u
 }
 
 vlans() {
@@ -324,7 +325,7 @@ bridged
 vlans
 tunnels
 fragments
-check "received = new + duplicates + drops" cscount -s b
+check "received = new + duplicates + drops" parts_hold b
 ip -n b link del cs0
 check "the device is gone, its ports are free" test "$(csnl -n b -j port show)" = '[]'
 finish

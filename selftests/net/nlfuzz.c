@@ -494,7 +494,8 @@ static void fuzz(unsigned long count, unsigned int seed)
 		}
 		for (n = any(3); n > 0; n--)
 			put_random(nlh);
-		if (!any(50))
+		/* less than a header is not answered */
+		if (!any(50) && nlh->nlmsg_len >= NLMSG_HDRLEN + 8)
 			nlh->nlmsg_len -= any(8);
 		answer = ask(nlh, NULL);
 		good += !answer.error;

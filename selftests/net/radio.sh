@@ -42,7 +42,7 @@ radios() {
 joined() {
 	local name
 	for name in a b c; do
-		[ "$(ip netns exec $name cat /sys/class/net/radio/carrier 2>/dev/null)" = 1 ] || return 1
+		[ "$(ip netns exec "$name" cat /sys/class/net/radio/carrier 2>/dev/null)" = 1 ] || return 1
 	done
 }
 

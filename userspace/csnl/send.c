@@ -152,6 +152,7 @@ static int open_stdin(struct args *args)
 	FILE *temp = tmpfile();
 	char buf[READ_SIZE];
 	ssize_t n;
+	int fd;
 
 	if (!temp)
 		args_die(args, "temporary file for standard input: %s", strerror(errno));
@@ -163,9 +164,10 @@ static int open_stdin(struct args *args)
 		if (fwrite(buf, 1, n, temp) != (size_t)n)
 			args_die(args, "temporary file for standard input: %s", strerror(errno));
 	}
-	if (fflush(temp))
+	fd = fcntl(fileno(temp), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0 || fclose(temp))
 		args_die(args, "temporary file for standard input: %s", strerror(errno));
-	return fileno(temp);
+	return fd;
 }
 
 static void open_file(struct args *args, struct sending *s)

@@ -4,9 +4,9 @@
  *
  * The specification of the same is include/crowdshare.yaml; a test holds the two together.
  *
- * Reading needs no privilege; what changes something needs CAP_NET_ADMIN
- * in the user namespace that owns the network namespace. All objects are those of the network
- * namespace of the socket.
+ * Reading needs no privilege, but for the seen-set, which tells what passed; that, and what changes
+ * something, needs CAP_NET_ADMIN in the user namespace that owns the network namespace. All objects
+ * are those of the network namespace of the socket.
  */
 #ifndef _UAPI_LINUX_CROWDSHARE_H
 #define _UAPI_LINUX_CROWDSHARE_H
