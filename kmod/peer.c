@@ -14,6 +14,7 @@
 #include <net/netlink.h>
 
 #include "peer.h"
+#include "verify.h"
 
 static u32 cs_peer_hash(const u8 *lladdr)
 {
@@ -267,7 +268,7 @@ int cs_key_set(struct cs_key __rcu **slot, u8 id, const u8 *secret)
 	if (!key)
 		return -ENOMEM;
 	key->id = id;
-	memcpy(key->secret, secret, sizeof(key->secret));
+	cs_verify_prepare_key(key, secret);
 	old = rcu_replace_pointer(*slot, key, lockdep_rtnl_is_held());
 	if (old)
 		call_rcu(&old->rcu, cs_key_free_rcu);

@@ -10,6 +10,7 @@
 
 int cs_verify_init(void);
 void cs_verify_exit(void);
+void cs_verify_prepare_key(struct cs_key *key, const u8 *secret);
 void cs_verify_make_tag(u8 *tag, const struct cs_link_hdr *link, const u8 *source,
 			const u8 *digest, const struct cs_key *key);
 enum crowdshare_drop cs_verify_tag(const struct cs_frame *frame, const struct cs_peer *peer);
