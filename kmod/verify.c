@@ -53,6 +53,7 @@ void cs_verify_prepare_key(struct cs_key *key, const u8 *secret)
 	blake2s_init_key(&key->state, CS_TAG_LEN, secret, CS_KEY_LEN);
 	blake2s_update(&key->state, &more, sizeof(more));
 	key->state.buflen = 0;
+	memzero_explicit(key->state.buf, sizeof(key->state.buf));
 }
 
 /**
