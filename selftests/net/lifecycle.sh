@@ -64,6 +64,8 @@ still_works() {
 	probe=$((probe + 1))
 	traffic_off
 	settle b
+	# there has been a lot of traffic
+	csnl -n b seen flush dev cs0
 	capture b:
 	csmsg -S $((2000000 + probe)) -c 20 -s 300 --digests "$work/probe" s:s-b || die "csmsg"
 	settle b
