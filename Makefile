@@ -11,7 +11,7 @@ BUILD	:= $(CURDIR)/build
 PREFIX	?= /usr/local
 KVER	?= $(shell uname -r)
 
-KMOD_SOURCES := Kbuild $(wildcard kmod/*.[ch] include/*/*.h include/*/*/*.h)
+KMOD_SOURCES := Kbuild $(wildcard kmod/*.[ch] kmod/selftest/*.[ch] include/*/*.h include/*/*/*.h)
 
 all: modules userspace
 
