@@ -11,7 +11,7 @@ BUILD	:= $(CURDIR)/build
 PREFIX	?= /usr/local
 KVER	?= $(shell uname -r)
 
-KMOD_SOURCES := Kbuild $(wildcard kmod/*.[ch] include/*/*.h include/*/*/*.h)
+KMOD_SOURCES := Kbuild $(wildcard kmod/*.[ch] kmod/selftest/*.[ch] include/*/*.h include/*/*/*.h)
 
 all: modules userspace
 
@@ -36,6 +36,9 @@ demo: setup-build setup-vm modules userspace selftests
 check: setup-build setup-vm setup-check
 	scripts/check
 
+check-deep: setup-build setup-vm setup-check
+	scripts/check-deep
+
 install: userspace
 	$(MAKE) --no-print-directory -C userspace O=$(BUILD)/userspace PREFIX=$(PREFIX) install
 	$(MAKE) -C /lib/modules/$(KVER)/build M=$(BUILD)/$(LANE) modules_install
@@ -49,9 +52,10 @@ clean:
 help:
 	@echo 'make demo               install what is missing, build, show the main job in a VM'
 	@echo 'make check              install what is missing, build, run every test'
+	@echo 'make check-deep         fuzz; network tests on kernels that find data races and misuse'
 	@echo 'make modules LANE=6.1   crowdshare.ko in build/LANE (6.1, 6.12, uml-debug)'
 	@echo 'make userspace          csnl in build/userspace'
 	@echo 'make install            csnl and the module for the running kernel'
 	@echo 'make clean              remove build/'
 
-.PHONY: all modules userspace selftests demo check install clean help
+.PHONY: all modules userspace selftests demo check check-deep install clean help

@@ -7,7 +7,7 @@
 cs_cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/crowdshare
 
 # The kernels that commands can be run on.
-cs_lanes=(6.1 6.12 uml-debug uml-fast)
+cs_lanes=(6.1 6.12 uml-debug uml-fast kasan kcsan)
 
 cs_note() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
@@ -19,7 +19,7 @@ cs_die() {
 # cs_lane_kind LANE: "qemu" or "uml"; ends the script when there is no such lane.
 cs_lane_kind() {
 	case $1 in
-	6.1 | 6.12) echo qemu ;;
+	6.1 | 6.12 | kasan | kcsan) echo qemu ;;
 	uml-debug | uml-fast) echo uml ;;
 	*) cs_die "no lane '$1'; the lanes are: ${cs_lanes[*]}" ;;
 	esac

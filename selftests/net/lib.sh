@@ -134,7 +134,7 @@ batch() { ip -batch - || die "ip failed"; }
 
 # die WHAT: the test itself can't go on; said to the shell of the test even from a pipe or subshell.
 die() {
-	echo "Bail out! $*"
+	echo "Bail out! $*" >&3
 	kill -TERM $$
 	exit 2
 }
@@ -301,6 +301,7 @@ cleanup() {
 	rm -rf "$work"
 }
 
+exec 3>&1
 echo 'KTAP version 1'
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 for tool in csnl csmsg cscap cscount ip tc; do

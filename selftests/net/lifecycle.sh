@@ -15,13 +15,12 @@
 rounds=${CS_ROUNDS:-$(amount 3 1)}
 rate=${CS_RATE:-$(amount 400 200)}
 
-# Restarts when its interface is gone for a while.
+# In short runs, as its sockets keep a namespace alive; and it comes back when its interface does.
 stream() {
 	local seed=$1 dev=$2
 	while :; do
 		seed=$((seed + 10))
-		csmsg -S $seed -s 700 -c 1000000 --rate "$rate" "$dev" 2>/dev/null
-		sleep 0.1
+		csmsg -S $seed -s 700 -c "$rate" --rate "$rate" "$dev" 2>/dev/null || sleep 0.1
 	done
 }
 
@@ -65,6 +64,8 @@ still_works() {
 	probe=$((probe + 1))
 	traffic_off
 	settle b
+	# there has been a lot of traffic
+	csnl -n b seen flush dev cs0
 	capture b:
 	csmsg -S $((2000000 + probe)) -c 20 -s 300 --digests "$work/probe" s:s-b || die "csmsg"
 	settle b
@@ -142,17 +143,18 @@ device_moved() {
 	fi
 }
 
+gone() { ! ip -n "$1" link show dev "$2" >/dev/null 2>&1; }
+
 namespace_deleted() {
-	ip netns del t && ip netns add t
+	ip netns del t && wait_for 30 gone b b-t && ip netns add t || return 1
 	wires "b b-t t t-b 1500"
 	csnl -n b port add b-t dev cs0 auth off
 }
 
 node_deleted() {
-	ip netns del b && ip netns add b
+	ip netns del b && wait_for 30 gone s s-b && wait_for 30 gone t t-b && ip netns add b ||
+		return 1
 	echo 'link add cs0 up netns b type crowdshare' | batch
-	ip -n s link del s-b 2>/dev/null
-	ip -n t link del t-b 2>/dev/null
 	wires "s s-b b b-s 1500" "b b-t t t-b 1500"
 	csnl -n b port add b-s dev cs0 auth off && csnl -n b port add b-t dev cs0 auth off &&
 		csnl -n b dev set cs0 seen-max 200000

@@ -36,7 +36,9 @@ into_device() {
 		"src b:b-s out $(mac b b-s)" "src b:b-t out $(mac b b-t)" \
 		"exact b:b-? out $work/all $work/group"
 	expect "the contract stays as the sender set it" \
-		"$(cscap -d "$work/log" | grep -c ' out .*contract 7 ')" 30
+		"$(cscap -d "$work/log" | grep -c ' out .*contract 7 ')" 35
+	expect "and what was sent in is not written to: the capture has it as it was" \
+		"$(cscap -d "$work/log" | grep -c '^b:cs0 out .* key 5 contract 7 ')" 5
 	rules "the node does not deliver to itself" 'none b:cs0 in'
 }
 
@@ -285,6 +287,18 @@ fragments() {
 	whole_and_once "jumbo frames, from a ring" -s 8834 --ring
 	whole_and_once "no payload at all" -s 0
 	whole_and_once "one byte of payload" -s 1
+	# then the last port gets the buffer itself, which the capture has too
+	csnl -n b dev set cs0 deliver none
+	seed=$((seed + 1))
+	capture b:
+	csmsg -S $seed -c 20 -s 300 --hops 9 --digests "$work/big" s:s-b || die "csmsg"
+	csmsg -S $((seed + 50)) -c 20 -s 300 --ring --hops 9 --digests "$work/ring" s:s-b ||
+		die "csmsg"
+	settle b
+	captured
+	rules "not delivered: sent on, and what came is not written to" 'hops b:b-t out 8' \
+		"exact b:b-t out $work/big $work/ring" 'hops b:b-s in 9' 'none b:cs0 in'
+	csnl -n b dev set cs0 deliver all
 	tc -n b qdisc add dev b-s ingress &&
 		ip -n b link add dup0 up type dummy &&
 		tc -n b filter add dev b-s ingress matchall action mirred egress mirror dev dup0 || {
