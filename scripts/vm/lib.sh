@@ -49,7 +49,8 @@ cs_image() {
 	case $1 in
 	6.1)
 		release=$(cs_headers_release)
-		printf '%s' "$cs_cache/image/${release}_$(cs_package_version "linux-headers-$release")"
+		printf '%s/image/%s_%s' "$cs_cache" "$release" \
+			"$(cs_package_version "linux-headers-$release")"
 		;;
 	*)
 		printf '%s\n' "$cs_cache/image/$1".*_* | grep -vF '*' | sort -V | tail -n 1
