@@ -18,6 +18,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
+#include <linux/jiffies.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
@@ -73,7 +74,7 @@ static unsigned int cs_spread_target(const struct cs_frame *frame)
 /* Has this CPU so many new messages that it had better share them? */
 static bool cs_spread_busy(struct cs_spread_cpu *this)
 {
-	if (this->tick != jiffies) {
+	if (time_after(jiffies, this->tick)) {
 		this->tick = jiffies;
 		this->in_tick = 0;
 	}
@@ -138,9 +139,8 @@ static void cs_spread_work(struct tasklet_struct *tasklet)
 	struct sk_buff *skb;
 	bool more;
 
-	/* before the queue is looked at, so that who comes later tells again */
-	atomic_set(&this->told, 0);
-	smp_mb__after_atomic();
+	/* fully ordered, before the queue is looked at: who comes later tells again */
+	atomic_xchg(&this->told, 0);
 	/* from the taking on, as who removes a port relies on it */
 	rcu_read_lock();
 	more = cs_spread_take(this, &batch);
