@@ -74,8 +74,11 @@ static unsigned int cs_spread_target(const struct cs_frame *frame)
 /* Has this CPU so many new messages that it had better share them? */
 static bool cs_spread_busy(struct cs_spread_cpu *this)
 {
-	if (time_after(jiffies, this->tick)) {
-		this->tick = jiffies;
+	unsigned long now = jiffies;
+
+	/* another tick, not a later one: a CPU may have been idle for longer than jiffies last */
+	if (this->tick != now) {
+		this->tick = now;
 		this->in_tick = 0;
 	}
 	return ++this->in_tick > CS_SPREAD_KEEP;
