@@ -54,7 +54,7 @@ static const struct cs_key *cs_forward_key(const struct cs_port *port, const str
 static enum crowdshare_drop cs_forward_check(const struct cs_port *port, unsigned int len,
 					     const struct cs_key *key)
 {
-	if (!(port->dev->flags & IFF_UP) || !netif_carrier_ok(port->dev))
+	if (!netif_running(port->dev) || !netif_carrier_ok(port->dev))
 		return CROWDSHARE_DROP_TX_DOWN;
 	if (len > READ_ONCE(port->dev->mtu))
 		return CROWDSHARE_DROP_MTU;

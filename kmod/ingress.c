@@ -198,7 +198,7 @@ static void cs_ingress_port(struct cs_port *port, struct sk_buff *skb)
 		cs_stats_drop(port->stats, CROWDSHARE_DROP_NOMEM);
 		return;
 	}
-	if (likely(port->cs->dev->flags & IFF_UP))
+	if (likely(netif_running(port->cs->dev)))
 		reason = cs_ingress_admit(&frame);
 	if (!reason) {
 		if (cs_spread(&frame))

@@ -129,10 +129,14 @@ void cs_peer_set_state(struct cs_peer *peer, u32 state)
 void cs_peer_set_rate(struct cs_peer *peer, const u32 *messages, const u64 *bytes)
 {
 	spin_lock_bh(&peer->lock);
-	if (messages)
-		peer->messages = (struct cs_limit) { .rate = *messages };
-	if (bytes)
-		peer->bytes = (struct cs_limit) { .rate = *bytes };
+	if (messages) {
+		WRITE_ONCE(peer->messages.rate, *messages);
+		peer->messages.tat = 0;
+	}
+	if (bytes) {
+		WRITE_ONCE(peer->bytes.rate, *bytes);
+		peer->bytes.tat = 0;
+	}
 	spin_unlock_bh(&peer->lock);
 }
 
