@@ -16,11 +16,11 @@
  *
  * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and see
  * once more one that is just being forgotten, but never one that was not there: an entry's key is
- * written while its deadline is 0, and the deadline is published with a release. The decision is made by cs_seen_insert(), which scans again
- * under the segment's lock. Since a digest belongs in one segment, of two CPUs that insert the same
- * digest at once exactly one is told CS_SEEN_NEW. The lock is taken with softirqs disabled, as
- * inserts come from softirq and from netlink. Entries do not move while they live, so a dump misses
- * none that was there when it began.
+ * written while its deadline is 0, and the deadline is published with a release. The decision is
+ * made by cs_seen_insert(), which scans again under the segment's lock. Since a digest belongs in
+ * one segment, of two CPUs that insert the same digest at once exactly one is told CS_SEEN_NEW. The
+ * lock is taken with softirqs disabled, as inserts come from softirq and from netlink. Entries do
+ * not move while they live, so a dump misses none that was there when it began.
  *
  * This file uses nothing but types, spinlocks, atomics and siphash, and is compiled in userspace
  * too, for unit tests, fuzzing and benchmarks (selftests/unit).
