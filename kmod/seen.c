@@ -14,8 +14,8 @@
  *
  * Nothing unexpired is ever evicted: when @count has reached @max, a new digest is refused.
  *
- * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and see
- * once more one that is just being forgotten, but never one that was not there: an entry's key is
+ * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and
+ * see once more one that is being forgotten, but never one that was not there: an entry's key is
  * written while its deadline is 0, and the deadline is published with a release. The decision is
  * made by cs_seen_insert(), which scans again under the segment's lock. Since a digest belongs in
  * one segment, of two CPUs that insert the same digest at once exactly one is told CS_SEEN_NEW. The
