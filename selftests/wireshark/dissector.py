@@ -343,9 +343,10 @@ def check_damaged(ktap, folder, count):
     rng = random.Random(seed)
     capture = frames.Capture(os.path.join(folder, "damaged.pcap"))
     made = []
-    for _ in range(count):
+    for i in range(count):
         data = frame(rng.randbytes(rng.randrange(200)), key=rng.choice([None, KEY_A]))
-        data = damage(data, rng)
+        if i % 5:   # some stay whole: damage seldom leaves a digest right
+            data = damage(data, rng)
         snap = rng.choice([None, None, None, rng.randrange(14, 400)])
         capture.add(data, snap=snap)
         made.append(data[:snap] if snap and snap < len(data) else data)
