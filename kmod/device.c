@@ -11,6 +11,7 @@
  * The sweep is the only user that may sleep; it is cancelled around a replacement.
  */
 #include <linux/etherdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <net/addrconf.h>
@@ -36,6 +37,9 @@ static int cs_device_replace(struct cs_device *cs, u32 max, bool keep)
 	struct cs_seen *old = rtnl_dereference(cs->seen), *new;
 	int err = 0;
 
+	/* the machine has other things to do; asking the allocator would push them out first */
+	if (((u64)max * CS_SEEN_ENTRY_BYTES) >> PAGE_SHIFT > totalram_pages() / 2)
+		return -ENOMEM;
 	new = cs_seen_alloc(max);
 	if (!new)
 		return -ENOMEM;
@@ -59,7 +63,7 @@ static int cs_device_replace(struct cs_device *cs, u32 max, bool keep)
  * Keeps all entries that have not expired.
  *
  * Context: process, RTNL held; waits for a grace period.
- * Return: 0, -ENOMEM, or -ENOSPC when it holds more than @max that have not expired.
+ * Return: 0, -ENOMEM also when it would take half of the machine's, or -ENOSPC when it holds more than @max that have not expired.
  */
 int cs_device_resize(struct cs_device *cs, u32 max, struct netlink_ext_ack *extack)
 {

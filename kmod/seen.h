@@ -24,6 +24,7 @@
 #include <uapi/linux/crowdshare.h>
 
 #define CS_SEEN_WAYS		3	/* entries in a line */
+#define CS_SEEN_ENTRY_BYTES	32	/* memory for an entry, at most */
 #define CS_SEEN_SEGMENT_LINES	256	/* at least so many share a lock and take overflow */
 
 /*

@@ -14,6 +14,7 @@
  *					receives any more: the time of all nodes of the kernel
  *	hash COUNT SIZE			SHA-512 of what the digests of such frames cover, alone
  *	mac COUNT			two BLAKE2s of a tag's input, alone
+ *	seen ENTRIES ROUNDS		the seen-set and an rhashtable, see bench_seen.c
  *
  * KIND is new (distinct valid messages), tagged (the same, with a tag under the key of 32 bytes
  * 0x42, id 1), forged (with a wrong tag), dup (one message again and again), known (16,384 messages
@@ -73,7 +74,7 @@ static atomic64_t csb_serial;
 /* numbers of the messages that are made again, and when all messages expire */
 static u64 csb_first;
 static u64 csb_expiry;
-static char csb_result[512];
+static char csb_result[2048];
 static DEFINE_MUTEX(csb_lock);
 
 static void csb_digest(const u8 *data, unsigned int len, u8 *digest)
@@ -502,8 +503,8 @@ static int csb_command(char *line)
 		return csb_size_ok(y) ? csb_hash(x, y) : -EINVAL;
 	if (sscanf(line, "mac %u", &x) == 1)
 		return csb_mac(x);
-	if (sscanf(line, "seen %u", &x) == 1)
-		return csb_seen(x, csb_result, sizeof(csb_result));
+	if (sscanf(line, "seen %u %u", &x, &y) == 2)
+		return csb_seen(x, y, csb_result, sizeof(csb_result));
 	if (sscanf(line, "smp %39s %15s %u %u %15s", a, b, &x, &y, wait) == 5)
 		return csb_many(a, b, x, y, wait);
 	z = 1;

@@ -4,6 +4,6 @@
 
 #include <linux/types.h>
 
-int csb_seen(unsigned int entries, char *result, size_t size);
+int csb_seen(unsigned int entries, unsigned int rounds, char *result, size_t size);
 
 #endif /* _CS_BENCH_H */

@@ -8,17 +8,21 @@
  * Keys are made from a counter by SipHash, so that none need be stored; an inner loop does nothing
  * but make a key and look it up, and the making alone is measured too, to be taken off.
  */
+#include <linux/math64.h>
 #include <linux/rcupdate.h>
 #include <linux/rhashtable.h>
 #include <linux/sched.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 
 /* a copy of its own, as the module exports nothing */
 #include "../seen.c"
 #include "bench.h"
 
-#define CSB_LOOKUPS	1000000u
+#define CSB_CHUNK	4096
+#define CSB_FILL	16
+#define CSB_LOOKUPS	(256u * CSB_CHUNK)
 #define CSB_DEADLINE	1900000000u
 
 /**
@@ -37,7 +41,7 @@ struct csb_entry {
 
 /**
  * struct csb_times - nanoseconds
- * @insert: of as many keys as there are entries
+ * @insert: of CSB_LOOKUPS inserts
  * @hit: of CSB_LOOKUPS lookups of keys that are there
  * @miss: of CSB_LOOKUPS lookups of keys that are not
  * @expire: of all entries, freeing included
@@ -79,66 +83,67 @@ static u64 csb_pick(u32 i, u32 entries, bool hit)
 	return hit ? at : at + entries;
 }
 
-static u64 csb_time_seen(struct cs_seen *seen, u32 entries, bool hit, u32 *found)
+static bool csb_lookup_seen(void *set, const u8 *key)
 {
-	u64 start = ktime_get_ns();
-	u8 key[CS_SEEN_KEY_LEN];
-	u32 i;
-
-	for (i = 0; i < CSB_LOOKUPS; i++) {
-		csb_key(csb_pick(i, entries, hit), key);
-		*found += !!cs_seen_lookup(seen, key, cs_seen_line(seen, key));
-		if (!(i % 65536))
-			cond_resched();
-	}
-	return ktime_get_ns() - start;
+	return cs_seen_lookup(set, key, cs_seen_line(set, key));
 }
 
-static u64 csb_time_table(struct rhashtable *table, u32 entries, bool hit, u32 *found)
+static bool csb_lookup_table(void *set, const u8 *key)
 {
-	u64 start = ktime_get_ns();
-	u8 key[CS_SEEN_KEY_LEN];
-	u32 i;
+	bool found;
 
-	for (i = 0; i < CSB_LOOKUPS; i++) {
-		csb_key(csb_pick(i, entries, hit), key);
-		rcu_read_lock();
-		*found += !!rhashtable_lookup(table, key, csb_params);
-		rcu_read_unlock();
-		if (!(i % 65536))
-			cond_resched();
-	}
-	return ktime_get_ns() - start;
+	rcu_read_lock();
+	found = rhashtable_lookup(set, key, csb_params);
+	rcu_read_unlock();
+	return found;
 }
 
-static u64 csb_time_keys(u32 entries, u32 *found)
+/* Only the key is made. */
+static bool csb_lookup_nothing(void *set, const u8 *key)
 {
-	u64 start = ktime_get_ns();
-	u8 key[CS_SEEN_KEY_LEN];
-	u32 i;
-
-	for (i = 0; i < CSB_LOOKUPS; i++) {
-		csb_key(csb_pick(i, entries, true), key);
-		*found += key[0] & 1;
-		if (!(i % 65536))
-			cond_resched();
-	}
-	return ktime_get_ns() - start;
+	return key[0] & 1;
 }
 
-static u64 csb_fill_seen(struct cs_seen *seen, u32 entries)
+static int csb_compare_chunks(const void *a, const void *b)
 {
-	u64 start = ktime_get_ns();
-	u8 key[CS_SEEN_KEY_LEN];
-	u32 i;
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
 
-	for (i = 0; i < entries; i++) {
-		csb_key(i, key);
-		cs_seen_insert(seen, key, cs_seen_line(seen, key), CSB_DEADLINE, csb_now);
-		if (!(i % 65536))
-			cond_resched();
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Time of all lookups, taken from the median of chunks: what else runs on the machine stops some.
+ * Inlined, and @lookup with it.
+ */
+static __always_inline u64 csb_time(bool (*lookup)(void *set, const u8 *key), void *set,
+				    u32 entries, bool hit, u32 *found)
+{
+	static u64 ns[CSB_LOOKUPS / CSB_CHUNK];
+	u8 key[CS_SEEN_KEY_LEN];
+	u32 i, chunk;
+	u64 start;
+
+	for (chunk = 0; chunk < ARRAY_SIZE(ns); chunk++) {
+		cond_resched();
+		start = ktime_get_ns();
+		for (i = chunk * CSB_CHUNK; i < (chunk + 1) * CSB_CHUNK; i++) {
+			csb_key(csb_pick(i, entries, hit), key);
+			*found += lookup(set, key);
+		}
+		ns[chunk] = ktime_get_ns() - start;
 	}
-	return ktime_get_ns() - start;
+	sort(ns, ARRAY_SIZE(ns), sizeof(*ns), csb_compare_chunks, NULL);
+	return ns[ARRAY_SIZE(ns) / 2] * ARRAY_SIZE(ns);
+}
+
+static void csb_insert_seen(void *set, u32 from, u32 to)
+{
+	u8 key[CS_SEEN_KEY_LEN];
+
+	for (; from < to; from++) {
+		csb_key(from, key);
+		cs_seen_insert(set, key, cs_seen_line(set, key), CSB_DEADLINE, csb_now);
+	}
 }
 
 /* Waits until the table has grown as far as it will: in the background, and in several steps. */
@@ -156,28 +161,40 @@ static void csb_grown(struct rhashtable *table)
 	} while (busy);
 }
 
-static u64 csb_fill_table(struct rhashtable *table, u32 entries, u32 *made)
+static void csb_insert_table(void *set, u32 from, u32 to)
 {
-	u64 start = ktime_get_ns();
 	struct csb_entry *entry;
-	u32 i;
 
-	for (i = 0; i < entries; i++) {
-		entry = kmem_cache_alloc(csb_entries, GFP_KERNEL | __GFP_NOWARN);
-		if (!entry)
-			break;
-		csb_key(i, entry->key);
+	for (; from < to; from++) {
+		entry = kmem_cache_alloc(csb_entries, GFP_KERNEL | __GFP_NOFAIL);
+		csb_key(from, entry->key);
 		entry->deadline = CSB_DEADLINE;
 		/* it refuses what comes faster than it grows */
-		while (rhashtable_insert_fast(table, &entry->node, csb_params))
-			csb_grown(table);
-		++*made;
-		if (!(i % 1024))
-			cond_resched();
+		while (rhashtable_insert_fast(set, &entry->node, csb_params))
+			csb_grown(set);
 	}
-	/* its growth is a part of the cost */
-	csb_grown(table);
-	return ktime_get_ns() - start;
+}
+
+/*
+ * Fills a set. Three quarters are not measured, of the rest the median of chunks is, so it is about
+ * inserts into a set that has its size. Returns nanoseconds for CSB_LOOKUPS inserts.
+ */
+static u64 csb_fill(void (*insert)(void *set, u32 from, u32 to), void *set, u32 entries)
+{
+	u32 chunk = max(entries / 4 / CSB_FILL, 1U), from, to, n = 0;
+	u32 first = entries - min(entries, chunk * CSB_FILL);
+	u64 ns[CSB_FILL], start;
+
+	for (from = 0; from < entries; from = to) {
+		to = from < first ? min(from + CSB_CHUNK, first) : min(from + chunk, entries);
+		start = ktime_get_ns();
+		insert(set, from, to);
+		if (from >= first)
+			ns[n++] = ktime_get_ns() - start;
+		cond_resched();
+	}
+	sort(ns, n, sizeof(*ns), csb_compare_chunks, NULL);
+	return div_u64(ns[n / 2] * CSB_LOOKUPS, chunk);
 }
 
 static void csb_free_entry(struct rcu_head *rcu)
@@ -185,7 +202,10 @@ static void csb_free_entry(struct rcu_head *rcu)
 	kmem_cache_free(csb_entries, container_of(rcu, struct csb_entry, rcu));
 }
 
-/* Takes out what has expired, as a table's owner does now and then. */
+/*
+ * Takes out what has expired, as a table's owner does now and then. A walk that is interrupted
+ * overlooks a few, which the next one finds.
+ */
 static u64 csb_sweep_table(struct rhashtable *table, struct cs_now now)
 {
 	u64 start = ktime_get_ns();
@@ -224,37 +244,52 @@ static u64 csb_table_bytes(struct rhashtable *table, u32 made)
 	return bytes + (u64)made * PAGE_SIZE / per_page;
 }
 
-/* One after the other, each on both. */
-static int csb_compare(struct cs_seen *seen, struct rhashtable *table, u32 entries, char *result,
-		       size_t size)
+/* One after the other, each on both; returns whether all was found that is there. */
+static bool csb_lookups(struct cs_seen *seen, struct rhashtable *table, u32 entries,
+			struct csb_times *s, struct csb_times *t, u64 *keys)
 {
-	u32 found = 0, t_found = 0, made = 0, ignored = 0;
-	struct csb_times s, t;
-	u64 keys, t_bytes;
+	u32 found = 0, t_found = 0, ignored = 0;
 
-	s.insert = csb_fill_seen(seen, entries);
-	t.insert = csb_fill_table(table, entries, &made);
-	t_bytes = csb_table_bytes(table, made);
-	keys = csb_time_keys(entries, &ignored);
-	s.hit = csb_time_seen(seen, entries, true, &found);
-	t.hit = csb_time_table(table, entries, true, &t_found);
-	s.miss = csb_time_seen(seen, entries, false, &found);
-	t.miss = csb_time_table(table, entries, false, &t_found);
+	*keys = csb_time(csb_lookup_nothing, NULL, entries, true, &ignored);
+	s->hit = csb_time(csb_lookup_seen, seen, entries, true, &found);
+	t->hit = csb_time(csb_lookup_table, table, entries, true, &t_found);
+	s->miss = csb_time(csb_lookup_seen, seen, entries, false, &found);
+	t->miss = csb_time(csb_lookup_table, table, entries, false, &t_found);
+	return found == CSB_LOOKUPS && t_found == CSB_LOOKUPS;
+}
+
+static int csb_compare(struct cs_seen *seen, struct rhashtable *table, u32 entries, u32 rounds,
+		       char *result, size_t size)
+{
+	struct csb_times s, t;
+	u32 swept, i, n = 0;
+	bool good = true;
+	u64 keys;
+
+	s.insert = csb_fill(csb_insert_seen, seen, entries);
+	t.insert = csb_fill(csb_insert_table, table, entries);
+	csb_grown(table);
+	for (i = 0; i < rounds; i++) {
+		good &= csb_lookups(seen, table, entries, &s, &t, &keys);
+		n += scnprintf(result + n, size - n, "round entries %u lookups %u key %llu "
+			       "seen hit %llu miss %llu rhashtable hit %llu miss %llu\n", entries,
+			       CSB_LOOKUPS, keys, s.hit, s.miss, t.hit, t.miss);
+	}
+	n += scnprintf(result + n, size - n, "set entries %u lookups %u key %llu "
+		       "seen insert %llu bytes %zu rhashtable insert %llu bytes %llu ", entries,
+		       CSB_LOOKUPS, keys, s.insert, cs_seen_bytes(seen), t.insert,
+		       csb_table_bytes(table, entries));
 	s.expire = ktime_get_ns();
-	ignored = cs_seen_sweep(seen, csb_later);
+	swept = cs_seen_sweep(seen, csb_later);
 	s.expire = ktime_get_ns() - s.expire;
 	t.expire = csb_sweep_table(table, csb_later);
-	snprintf(result, size, "entries %u lookups %u keys %llu "
-		 "seen hit %llu miss %llu insert %llu expire %llu bytes %zu "
-		 "rhashtable hit %llu miss %llu insert %llu expire %llu bytes %llu\n",
-		 entries, CSB_LOOKUPS, keys, s.hit, s.miss, s.insert, s.expire,
-		 cs_seen_bytes(seen), t.hit, t.miss, t.insert, t.expire, t_bytes);
+	scnprintf(result + n, size - n, "seen expire %llu rhashtable expire %llu\n", s.expire,
+		  t.expire);
 	/* who lost an entry was not measured but broken */
-	if (found == CSB_LOOKUPS && t_found == CSB_LOOKUPS && ignored == entries &&
-	    made == entries && !atomic_read(&table->nelems))
+	if (good && swept == entries && atomic_read(&table->nelems) <= entries / 1000)
 		return 0;
-	pr_err("csbench: of %u found %u and %u, of %u swept %u, made %u, left %u\n", CSB_LOOKUPS,
-	       found, t_found, entries, ignored, made, atomic_read(&table->nelems));
+	pr_err("csbench: of %u entries found %s, swept %u, left %u\n", entries,
+	       good ? "all" : "some", swept, atomic_read(&table->nelems));
 	return -EBADE;
 }
 
@@ -266,13 +301,14 @@ static void csb_drop_entry(void *entry, void *arg)
 /**
  * csb_seen() - measure both with a number of entries
  * @entries: the number
- * @result: gets a line of figures
+ * @rounds: of lookups
+ * @result: gets a line of figures for each round, and one for the whole
  * @size: of @result
  *
  * Context: process.
  * Return: 0 or an error.
  */
-int csb_seen(unsigned int entries, char *result, size_t size)
+int csb_seen(unsigned int entries, unsigned int rounds, char *result, size_t size)
 {
 	struct rhashtable table;
 	struct cs_seen *seen;
@@ -285,7 +321,7 @@ int csb_seen(unsigned int entries, char *result, size_t size)
 	if (seen && csb_entries)
 		err = rhashtable_init(&table, &csb_params);
 	if (!err) {
-		err = csb_compare(seen, &table, entries, result, size);
+		err = csb_compare(seen, &table, entries, rounds, result, size);
 		rhashtable_free_and_destroy(&table, csb_drop_entry, NULL);
 	}
 	kmem_cache_destroy(csb_entries);
