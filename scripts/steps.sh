@@ -28,11 +28,10 @@ in_vm() {
 	scripts/vm/run "$lane" -t "$limit" -o "$out/$lane" -- "$@"
 }
 
-# Indents a step's output as KTAP wants it. Counts its results into a file: a line "ok" or "not ok"
-# counts, but not one that sums up deeper ones.
-nest() {
-	awk -v counts="$1" '
-		{ print "    " $0; fflush() }
+# count LOG: how many results of a step passed and failed. A line "ok" or "not ok" counts, but not
+# one that sums up deeper ones.
+count() {
+	awk '
 		match($0, /^ *(not )?ok [0-9]+/) {
 			depth = match($0, /[^ ]/)
 			sums_up = depth < last
@@ -44,16 +43,17 @@ nest() {
 			else
 				good++
 		}
-		END { print good + 0, bad + 0 > counts }'
+		END { print good + 0, bad + 0 }' "$1"
 }
 
 # run NUMBER STEP
 run() {
 	local status good bad began=$SECONDS
 	printf '    # Subtest: %s\n' "$2"
-	"step_$2" 2>&1 </dev/null | tee "$out/$2.log" | nest "$out/$2.counts"
+	# KTAP wants what is nested indented
+	"step_$2" 2>&1 </dev/null | tee "$out/$2.log" | sed -u 's/^/    /'
 	status=${PIPESTATUS[0]}
-	read -r good bad <"$out/$2.counts"
+	read -r good bad <<<"$(count "$out/$2.log")"
 	# a step may fail without a result that does, as when a kernel complains
 	[ "$status" = 0 ] || [ "$bad" != 0 ] || bad=1
 	[ "$((good + bad))" != 0 ] || bad=1
