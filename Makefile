@@ -39,6 +39,9 @@ check: setup-build setup-vm setup-check
 check-deep: setup-build setup-vm setup-check
 	scripts/check-deep
 
+bench: setup-build setup-vm setup-bench userspace
+	scripts/bench/run -b $(BUILD)
+
 install: userspace
 	$(MAKE) --no-print-directory -C userspace O=$(BUILD)/userspace PREFIX=$(PREFIX) install
 	$(MAKE) -C /lib/modules/$(KVER)/build M=$(BUILD)/$(LANE) modules_install
@@ -53,9 +56,10 @@ help:
 	@echo 'make demo               install what is missing, build, show the main job in a VM'
 	@echo 'make check              install what is missing, build, run every test'
 	@echo 'make check-deep         fuzz; network tests on kernels that find data races and misuse'
+	@echo 'make bench              install what is missing, measure; see scripts/bench/README.md'
 	@echo 'make modules LANE=6.1   crowdshare.ko in build/LANE (6.1, 6.12, uml-debug)'
 	@echo 'make userspace          csnl in build/userspace'
 	@echo 'make install            csnl and the module for the running kernel'
 	@echo 'make clean              remove build/'
 
-.PHONY: all modules userspace selftests demo check check-deep install clean help
+.PHONY: all modules userspace selftests demo bench check check-deep install clean help
