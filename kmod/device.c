@@ -63,7 +63,8 @@ static int cs_device_replace(struct cs_device *cs, u32 max, bool keep)
  * Keeps all entries that have not expired.
  *
  * Context: process, RTNL held; waits for a grace period.
- * Return: 0, -ENOMEM also when it would take half of the machine's, or -ENOSPC when it holds more than @max that have not expired.
+ * Return: 0, -ENOMEM also when it would take half of the machine's, or -ENOSPC when it holds more
+ * than @max that have not expired.
  */
 int cs_device_resize(struct cs_device *cs, u32 max, struct netlink_ext_ack *extack)
 {

@@ -35,7 +35,8 @@ static void start(const char *file, char **given, int nr)
 
 static void usage(void)
 {
-	printf("usage: cscap -w LOG [NAMESPACE:]DEVICE...   captures in the background; NAMESPACE:\n"
+	printf("usage: cscap -w LOG [NAMESPACE:]DEVICE...   "
+	       "captures in the background; NAMESPACE:\n"
 	       "                                            alone stands for all its devices\n"
 	       "       cscap -s LOG                         ends that, and writes LOG\n"
 	       "       cscap -r LOG ['RULE DEVICE in|out [ARGUMENT...]']...\n"

@@ -283,7 +283,7 @@ static uint64_t value_of(const struct counters *counters, const char *name)
 	return found ? found->value : 0;
 }
 
-/* The sums of a device follow from its parts, which -s checks; in a list of changes they are noise. */
+/* The sums of a device follow from its parts, as -s checks; in a list of changes they are noise. */
 static bool is_sum(const char *name)
 {
 	return strstr(name, " device:");
@@ -476,13 +476,16 @@ static void show(char **nodes, int nr)
 static void usage(void)
 {
 	printf("usage: cscount NODE...           prints the counters of these network namespaces\n"
-	       "       cscount -c FILE NODE...   what has changed since FILE was printed is exactly\n"
+	       "       cscount -c FILE NODE...   "
+	       "what has changed since FILE was printed is exactly\n"
 	       "                                 what standard input says; waits for it a while;\n"
 	       "                                 FILE gets the counters now\n"
 	       "       cscount -r NODE...        waits until nothing is counted any more\n"
 	       "       cscount -s NODE...        received = new + duplicates + drops, everywhere;\n"
-	       "                                 devices (of one a node) are the sum of their parts\n"
-	       "       cscount -S NODE...        the same, devices of which ports were removed are more\n"
+	       "                                 "
+	       "devices (of one a node) are the sum of their parts\n"
+	       "       cscount -S NODE...        "
+	       "the same, devices of which ports were removed are more\n"
 	       "Exit status 1 if it is not so.\n");
 }
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Promise 3: only a verified message is remembered, forwarded or delivered; a forged digest can't
-# suppress the real message. Promise 6: strangers stay out. Promise 10: bad input gets a reason: each
-# kind of bad frame counts under its own, and nothing else at all changes.
+# suppress the real message. Promise 6: strangers stay out. Promise 10: bad input gets a reason:
+# each kind of bad frame counts under its own, and nothing else at all changes.
 #
 #	s ------- b ------- t		b is the node; s and t only have interfaces. b-s requires
 #	  s-b b-s   b-t t-b		authentication in the second half.
@@ -272,8 +272,8 @@ into_device
 open_peers
 authentication
 captured
-rules "out of the other port goes each good message once, and nothing else" "exact b:b-t out $good" \
-	'whole b:b-t out' 'none b:b-s out'
+rules "out of the other port goes each good message once, and nothing else" \
+	"exact b:b-t out $good" 'whole b:b-t out' 'none b:b-s out'
 rules "what is delivered is whole, and once" 'whole b:cs0 in' 'once b:cs0 in'
 check "received = new + duplicates + drops" sums_hold b
 finish

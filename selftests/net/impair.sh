@@ -110,7 +110,8 @@ corruption() {
 		'whole b:cs0 in'
 	rules "corruption: each is sent on once, and whole" "exact b:b-t out $work/sent" \
 		'whole b:b-t out'
-	check "corruption: wrong digests were dropped" test "$(counter b port:b-s drops.digest)" -gt 0
+	check "corruption: wrong digests were dropped" \
+		test "$(counter b port:b-s drops.digest)" -gt 0
 	check "corruption: received = new + duplicates + drops" sums_hold b
 	drop_nodes
 }

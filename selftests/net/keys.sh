@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Promise 6: strangers stay out. Nodes that require authentication on all ports, each with a port key
-# that its neighbours know; pairwise keys for what is sent to one peer; rotation under traffic without
-# a single frame lost; keys are never told.
+# Promise 6: strangers stay out. Nodes that require authentication on all ports, each with a port
+# key that its neighbours know; pairwise keys for what is sent to one peer; rotation under traffic
+# without a single frame lost; keys are never told.
 #
 #	a ------- b ------- c
 #	  a-b b-a   b-c c-b
@@ -119,7 +119,8 @@ pairwise() {
 	settle a b
 	captured
 	rules "pairwise key: makes the tag, and the peer is the destination" \
-		"tagged a:a-b out 9 $work/P" "dst a:a-b out $(mac b b-a)" "exact b:cs0 in $work/sent"
+		"tagged a:a-b out 9 $work/P" "dst a:a-b out $(mac b b-a)" \
+		"exact b:cs0 in $work/sent"
 	expect "what was known is a repair" "$(counter a port:a-b tx_repairs)" 4
 	for id in 21 22; do
 		knows b b-a a a-b $id P
@@ -135,8 +136,8 @@ pairwise() {
 untold() {
 	nlfuzz raw a b c >"$work/raw" || die "nlfuzz raw"
 	check "dumps say what ports there are" grep -qa 'b-c' "$work/raw"
-	refuse "dumps do not contain keys" '^$' grep -aE 'AAAAAAAA|BBBBBBBB|CCCCCCCC|DDDDDDDD|PPPPPPPP' \
-		"$work/raw"
+	refuse "dumps do not contain keys" '^$' \
+		grep -aE 'AAAAAAAA|BBBBBBBB|CCCCCCCC|DDDDDDDD|PPPPPPPP' "$work/raw"
 }
 
 load_module

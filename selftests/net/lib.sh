@@ -100,7 +100,8 @@ finish() {
 # The kernel's own reports since the test began, and references that were never let go.
 complaints() {
 	dmesg | tail -n "+$((dmesg_before + 1))" | grep -E \
-		'BUG:|WARNING:|KASAN|UBSAN|suspicious RCU|possible circular|Call Trace|Oops|refcount_t|unregister_netdevice: waiting for|stalled|hung task' && return 1
+		-e 'BUG:|WARNING:|KASAN|UBSAN|suspicious RCU|possible circular|Call Trace|Oops' \
+		-e 'refcount_t|unregister_netdevice: waiting for|stalled|hung task' && return 1
 	return 0
 }
 
@@ -128,8 +129,8 @@ wait_for() {
 
 # --- Nodes and wires ---
 
-# batch: runs the ip commands on standard input, in one go: a process takes long when it is emulated.
-# To be called as the last of a pipe: exit would only end that.
+# batch: runs the ip commands on standard input, in one go: a process takes long when it is
+# emulated. To be called as the last of a pipe: exit would only end that.
 batch() { ip -batch - || die "ip failed"; }
 
 # die WHAT: the test itself can't go on; said to the shell of the test even from a pipe or subshell.
@@ -236,8 +237,8 @@ before() {
 	cscount "$@" >"$work/before" || die "can't read counters"
 }
 
-# changed WHAT [CHANGE...]: passes when soon exactly these counters have changed since before, or since
-# the last time; CHANGE is "NODE SCOPE KEY DIFFERENCE".
+# changed WHAT [CHANGE...]: passes when soon exactly these counters have changed since before, or
+# since the last time; CHANGE is "NODE SCOPE KEY DIFFERENCE".
 changed() {
 	local what=$1
 	shift
@@ -277,7 +278,8 @@ load_module() {
 		# for blake2s and sha512
 		modprobe -q libblake2s || :
 		modprobe -q sha512_generic || :
-		insmod "${CS_MODULE:-$top/build/${CS_LANE:-6.1}/crowdshare.ko}" "$@" || die "can't load the module"
+		insmod "${CS_MODULE:-$top/build/${CS_LANE:-6.1}/crowdshare.ko}" "$@" ||
+			die "can't load the module"
 	fi
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Interfaces, devices, namespaces and the module itself come and go under full traffic. Nothing crashes,
-# nothing leaks a reference, and afterwards messages pass as before, at most once.
+# Interfaces, devices, namespaces and the module itself come and go under full traffic. Nothing
+# crashes, nothing leaks a reference, and afterwards messages pass as before, at most once.
 #
 #	s ------- b ------- t		s and t send new messages all the time, and so does b
 #	  s-b b-s   b-t t-b		itself, into cs0
@@ -100,8 +100,9 @@ ports() {
 }
 
 peers() {
-	csnl -n b peer add 02:00:00:00:00:01 port b-s rate 100 && csnl -n b peer add "$(mac s s-b)" \
-		port b-s && csnl -n b peer set "$(mac s s-b)" port b-s rate 1000000 &&
+	csnl -n b peer add 02:00:00:00:00:01 port b-s rate 100 &&
+		csnl -n b peer add "$(mac s s-b)" port b-s &&
+		csnl -n b peer set "$(mac s s-b)" port b-s rate 1000000 &&
 		csnl -n b peer del "$(mac s s-b)" port b-s &&
 		csnl -n b peer del 02:00:00:00:00:01 port b-s
 }
@@ -113,7 +114,8 @@ sets() {
 
 device_deleted() {
 	ip -n b link del cs0 && ip -n b link add cs0 up type crowdshare &&
-		csnl -n b port add b-s dev cs0 auth off && csnl -n b port add b-t dev cs0 auth off &&
+		csnl -n b port add b-s dev cs0 auth off &&
+		csnl -n b port add b-t dev cs0 auth off &&
 		csnl -n b dev set cs0 seen-max 200000
 }
 

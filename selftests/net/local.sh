@@ -56,8 +56,8 @@ hops() {
 	send -S 13 --hops 3 s:s-b
 	settle b
 	captured
-	rules "a relay takes one off hops_left, what is delivered is as it came" 'hops b:b-t out 2' \
-		'count b:b-t out 1' 'hops b:cs0 in 3' 'hops b:b-s in 3'
+	rules "a relay takes one off hops_left, what is delivered is as it came" \
+		'hops b:b-t out 2' 'count b:b-t out 1' 'hops b:cs0 in 3' 'hops b:b-s in 3'
 	capture b:
 	send -S 14 --hops 255 s:s-b
 	settle b
@@ -111,9 +111,9 @@ arrives() {
 	seed=$((seed + 1))
 	before b
 	send -S $seed -c 3 --to "$3" s:s-b
-	changed "$1" "b port:b-s rx_frames 3" "b port:b-s rx_bytes $((3 * bytes))" "b port:b-s new 3" \
-		"b set:cs0 count 3" "b port:b-t tx_frames 3" "b port:b-t tx_bytes $((3 * bytes))" \
-		${delivered[@]+"${delivered[@]}"}
+	changed "$1" "b port:b-s rx_frames 3" "b port:b-s rx_bytes $((3 * bytes))" \
+		"b port:b-s new 3" "b set:cs0 count 3" "b port:b-t tx_frames 3" \
+		"b port:b-t tx_bytes $((3 * bytes))" ${delivered[@]+"${delivered[@]}"}
 }
 
 delivery() {
@@ -198,8 +198,8 @@ bridged() {
 	rules "port in a bridge: ours go out once, by the module" "exact b:b-t out $work/ours" \
 		"src b:b-t out $(mac b b-t)" 'none b:b-u out' 'none b:br0 in'
 	expect "port in a bridge: foreign frames are bridged" \
-		"$(cscap -t "$work/log" | awk '$1 == "t:t-b" || $1 == "u:u-b" { printf "%s ", $6 }')" \
-		'6 6 '
+		"$(cscap -t "$work/log" |
+			awk '$1 == "t:t-b" || $1 == "u:u-b" { printf "%s ", $6 }')" '6 6 '
 	ip -n b link del br0
 	ip -n b link del b-u
 }
@@ -235,7 +235,8 @@ vlans() {
 tunnels() {
 	ip -n b addr add 10.1.1.1/24 dev b-t
 	ip -n t addr add 10.1.1.2/24 dev t-b
-	check "IP over an interface that is a port" ip netns exec t ping -q -c 2 -i 0.2 -W 5 10.1.1.1
+	check "IP over an interface that is a port" \
+		ip netns exec t ping -q -c 2 -i 0.2 -W 5 10.1.1.1
 	ip -n b link add vx0 type vxlan id 5 local 10.1.1.1 remote 10.1.1.2 dstport 4789 &&
 		ip -n t link add vx0 type vxlan id 5 local 10.1.1.2 remote 10.1.1.1 dstport 4789 ||
 		{ skip_test "a tunnel as a port" "no VXLAN"; return; }
@@ -250,7 +251,8 @@ tunnels() {
 	changed "a tunnel as a port: what fits its MTU goes, what does not is counted" \
 		"b port:b-s rx_frames 4" "b port:b-s rx_bytes $((2 * (1234 + 1299 + 304)))" \
 		"b port:b-s new 4" "b port:b-s delivered 4" "b set:cs0 count 4" \
-		"b port:vx0 tx_frames 2" "b port:vx0 tx_bytes $((2 * 1386))" "b port:vx0 drops.mtu 2"
+		"b port:vx0 tx_frames 2" "b port:vx0 tx_bytes $((2 * 1386))" \
+		"b port:vx0 drops.mtu 2"
 	captured
 	rules "a tunnel as a port: the messages come out whole" "exact t:vx0 in $work/small" \
 		'whole t:vx0 in'
@@ -301,12 +303,14 @@ fragments() {
 	csnl -n b dev set cs0 deliver all
 	tc -n b qdisc add dev b-s ingress &&
 		ip -n b link add dup0 up type dummy &&
-		tc -n b filter add dev b-s ingress matchall action mirred egress mirror dev dup0 || {
+		tc -n b filter add dev b-s ingress matchall \
+			action mirred egress mirror dev dup0 || {
 		skip_test "mirrored frames" "no mirred"
 		return
 	}
 	whole_and_once "mirrored by tc at the same time" -s 8000
-	rules "the mirror's copies are as they came" 'hops b:dup0 out 9' "exact b:dup0 out $work/big"
+	rules "the mirror's copies are as they came" 'hops b:dup0 out 9' \
+		"exact b:dup0 out $work/big"
 	tc -n b qdisc del dev b-s ingress
 	ip -n b link del dup0
 	capture b:
@@ -318,7 +322,8 @@ fragments() {
 	csmsg -S 112 -c 20 -s 600 --ring --digests "$work/ring" b:cs0 || die "csmsg"
 	settle b
 	captured
-	rules "in fragments into the device" "exact b:b-? out $work/big $work/ring" 'whole b:b-? out'
+	rules "in fragments into the device" "exact b:b-? out $work/big $work/ring" \
+		'whole b:b-? out'
 }
 
 load_module

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Promise 10, by netlink: every command with every attribute missing, empty, short, long, out of range,
-# nested, with an unknown one, with garbage behind: refused with a text and the attribute, and nothing
-# changes. Without CAP_NET_ADMIN, from another namespace, at random; events.
+# Promise 10, by netlink: every command with every attribute missing, empty, short, long, out of
+# range, nested, with an unknown one, with garbage behind: refused with a text and the attribute,
+# and nothing changes. Without CAP_NET_ADMIN, from another namespace, at random; events.
 #
 #	s ------- b		b has cs0, the port b-s, the peer s on it, and b-x, which is no port
 #	  s-b b-s
@@ -22,8 +22,8 @@ state() {
 systematic() {
 	local command old
 	old=$(state)
-	for command in dev-get dev-set port-get port-new port-set port-del peer-get peer-new peer-set \
-		peer-del key-new key-del seen-get seen-new seen-del stats-get; do
+	for command in dev-get dev-set port-get port-new port-set port-del peer-get peer-new \
+		peer-set peer-del key-new key-del seen-get seen-new seen-del stats-get; do
 		check "$command spoiled in every way: refused, and why" \
 			in_b nlfuzz systematic $command "${objects[@]}"
 	done
@@ -38,10 +38,12 @@ permissions() {
 	answers=$(in_b setpriv --bounding-set -net_admin --inh-caps -net_admin \
 		nlfuzz errors "${objects[@]}")
 	for index in $changing; do
-		expect "without CAP_NET_ADMIN: $index" "$(grep "^$index " <<<"$answers")" "$index EPERM"
+		expect "without CAP_NET_ADMIN: $index" "$(grep "^$index " <<<"$answers")" \
+			"$index EPERM"
 	done
 	for index in $reading; do
-		expect "without CAP_NET_ADMIN: $index" "$(grep "^$index " <<<"$answers")" "$index OK"
+		expect "without CAP_NET_ADMIN: $index" "$(grep "^$index " <<<"$answers")" \
+			"$index OK"
 	done
 	# root of a user namespace is not root of this network namespace
 	answers=$(in_b unshare -Ur nlfuzz errors "${objects[@]}" 2>&1)
@@ -60,7 +62,8 @@ elsewhere() {
 	expect "from another namespace nothing of this one is found" \
 		"$(grep ' OK' <<<"$answers")" 'stats-get OK'
 	expect "from another namespace: dumps are empty" \
-		"$(csnl -n s -j dev show)$(csnl -n s -j port show)$(csnl -n s -j peer show)" '[][][]'
+		"$(csnl -n s -j dev show)$(csnl -n s -j port show)$(csnl -n s -j peer show)" \
+		'[][][]'
 }
 
 # Many peers, so that the dump needs several messages, while some are added and removed.
@@ -82,13 +85,14 @@ dumps() {
 	done &
 	pid=$!
 	for i in 1 2 3 4 5; do
-		[ "$(csnl -n b -j peer show | grep -o '02:00:00:00:01:..' | sort -u | wc -l)" = 40 ] ||
-			break
+		[ "$(csnl -n b -j peer show | grep -o '02:00:00:00:01:..' |
+			sort -u | wc -l)" = 40 ] || break
 	done
 	expect "dumps while peers come and go lack none of the others" "$i" 5
 	: >"$work/enough"
 	wait $pid
-	expect "statistics have each peer once" "$(cscount b | grep -c ' peer:b-s@.* rx_frames ')" 41
+	expect "statistics have each peer once" \
+		"$(cscount b | grep -c ' peer:b-s@.* rx_frames ')" 41
 }
 
 events() {
@@ -106,8 +110,8 @@ events() {
 	csnl -n b dev set cs0 deliver all
 	wait_for 10 grep -q '"deliver": *"all"' "$work/events"
 	for what in port:2 peer:2 peer_del:1 port_del:1 dev:2; do
-		expect "events: ${what%:*}" "$(grep -cE "\"event\": *\"${what%:*}\"" "$work/events")" \
-			"${what#*:}"
+		expect "events: ${what%:*}" \
+			"$(grep -cE "\"event\": *\"${what%:*}\"" "$work/events")" "${what#*:}"
 	done
 	csnl -n b port add b-x dev cs0
 	ip -n b link del b-x
@@ -118,7 +122,7 @@ events() {
 
 events_count() { [ "$(grep -cE "\"event\": *\"$1\"" "$work/events")" = "$2" ]; }
 
-# The highest seen-max is 2 GB: more than the machine has left. That is an error and not the end of it.
+# The highest seen-max is 2 GB: more than the machine has left. That is an error, not the end of it.
 too_much() {
 	[ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -lt 2100000 ] || return
 	refuse "a seen-set larger than the memory" 'memory' csnl -n b dev set cs0 seen-max 67108864

@@ -6,8 +6,8 @@
  * each must be refused with an errno, and the extended ack must have a text and point to the
  * attribute, or name the missing one. None of the requests would change anything.
  *
- * At random: any command, flags and attributes, from lengths and values likely to hurt. Each must be
- * answered.
+ * At random: any command, flags and attributes, from lengths and values likely to hurt. Each must
+ * be answered.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -550,7 +550,8 @@ static void usage(void)
 	       "       nlfuzz errors DEV PORT SPARE MAC\n"
 	       "       nlfuzz random COUNT SEED DEV PORT SPARE MAC\n"
 	       "       nlfuzz raw NETNS...\n"
-	       "DEV is a crowdshare device, PORT a port of it, SPARE an interface that is none, MAC a\n"
+	       "DEV is a crowdshare device, PORT a port of it, SPARE an interface that is none, "
+	       "MAC a\n"
 	       "peer on PORT, by name or, for one in another namespace, by index.\n");
 }
 

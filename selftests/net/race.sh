@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Promise 1: of two copies of a new message that arrive at once, on two ports and two CPUs, exactly one
-# wins: the message goes out of the third port once.
+# Promise 1: of two copies of a new message that arrive at once, on two ports and two CPUs, exactly
+# one wins: the message goes out of the third port once.
 #
 #	s =====two wires===== b ------- t
 #	  s-b1 b-s1, s-b2 b-s2  b-t t-b

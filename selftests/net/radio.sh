@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Promise 2 on a real 802.11 stack (mac80211_hwsim, ad-hoc mode): three radios on one channel; the ends
-# do not hear each other, and hear each other's messages only because the middle sends them back out of
-# the radio on which they came.
+# Promise 2 on a real 802.11 stack (mac80211_hwsim, ad-hoc mode): three radios on one channel; the
+# ends do not hear each other, and hear each other's messages only because the middle sends them
+# back out of the radio on which they came.
 #
 #	a  ))  b  ((  c		each radio in a namespace of its own; who is in a common group of
 #	1     1,2     2		hwsim hears each other
@@ -27,14 +27,15 @@ radios() {
 	for name in a:1 b:3 c:2; do
 		group=${name#*:} name=${name%:*} phy=${phys[0]}
 		phys=("${phys[@]:1}")
-		echo "$group" >"/sys/kernel/debug/ieee80211/$phy/hwsim/group" || die "no group of $phy"
+		echo "$group" >"/sys/kernel/debug/ieee80211/$phy/hwsim/group" ||
+			die "no group of $phy"
 		iw phy "$phy" set netns name "$name" || die "$phy can't go to namespace $name"
 		dev=$(ip netns exec "$name" ls "/sys/class/ieee80211/$phy/device/net" | head -n 1)
 		ip -n "$name" link set "$dev" name radio
 		ip netns exec "$name" iw dev radio set type ibss || die "no ad-hoc mode"
 		ip -n "$name" link set radio up
-		ip netns exec "$name" iw dev radio ibss join crowd 2412 fixed-freq 02:c0:ff:ee:00:01 ||
-			die "$name can't join"
+		ip netns exec "$name" iw dev radio ibss join crowd 2412 \
+			fixed-freq 02:c0:ff:ee:00:01 || die "$name can't join"
 		csnl -n "$name" port add radio dev cs0 auth off || die "$name: no port"
 	done
 }
@@ -42,7 +43,8 @@ radios() {
 joined() {
 	local name
 	for name in a b c; do
-		[ "$(ip netns exec "$name" cat /sys/class/net/radio/carrier 2>/dev/null)" = 1 ] || return 1
+		[ "$(ip netns exec "$name" cat /sys/class/net/radio/carrier 2>/dev/null)" = 1 ] ||
+			return 1
 	done
 }
 

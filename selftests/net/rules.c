@@ -29,7 +29,7 @@ struct digests {
 	size_t nr;
 };
 
-/* The frames of one interface and direction, sorted by digest, and the rule they are held against. */
+/* The frames of one interface and direction, sorted by digest, and the rule they are held to. */
 struct slice {
 	const struct cap_log *log;
 	const struct cap_iface *iface;
@@ -157,8 +157,8 @@ static void check_most(struct slice *slice, size_t most)
 	for (i = 0; i < slice->nr; i += n) {
 		n = copies(slice, i);
 		if (n > most)
-			say(slice, &slice->frames[i], "%zu copies of a message, at most %zu allowed",
-			    n, most);
+			say(slice, &slice->frames[i],
+			    "%zu copies of a message, at most %zu allowed", n, most);
 	}
 }
 
@@ -407,7 +407,8 @@ static const struct {
 	{ "untagged", rule_untagged, "key_id and tag of all are zero" },
 	{ "relayed", rule_relayed, "contract and counter of all are zero" },
 	{ "noecho", rule_noecho, "(of a crowdshare device, in) none went out where it came from" },
-	{ "echo", rule_echo, "(of a crowdshare device, in) each went out where it came from, once" },
+	{ "echo", rule_echo,
+	  "(of a crowdshare device, in) each went out where it came from, once" },
 };
 
 #define NR_RULES (sizeof(rules) / sizeof(*rules))

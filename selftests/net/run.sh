@@ -5,8 +5,8 @@
 #
 #	scripts/vm/run 6.1 -- selftests/net/run.sh [TEST...]
 #
-# CS_QUICK=1 makes them shorter, for slow kernels; further environment: lib.sh. Prints KTAP. Exit status
-# 0: none failed, 1: some did.
+# CS_QUICK=1 makes them shorter, for slow kernels; further environment: lib.sh. Prints KTAP. Exit
+# status 0: none failed, 1: some did.
 
 cd "$(dirname "$0")" || exit 2
 all=(topology impair drops seen race local keys lifecycle netlink radio)

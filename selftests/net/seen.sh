@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Promise 4: nothing unexpired is forgotten. A full seen-set refuses what is new; it is resized, saved
-# and loaded without forgetting; neither a missing clock nor one that is set back brings a message
-# back.
+# Promise 4: nothing unexpired is forgotten. A full seen-set refuses what is new; it is resized,
+# saved and loaded without forgetting; neither a missing clock nor one that is set back brings a
+# message back.
 #
 #	s ------- b ------- t
 #	  s-b b-s   b-t t-b
@@ -141,7 +141,8 @@ damaged() {
 	: >"$work/damaged"
 	refuse "load: empty file" 'damaged.*(magic)' csnl -n b seen load "$work/damaged" dev cs0
 	head -c $((size - 1)) "$work/saved" >"$work/damaged"
-	refuse "load: file cut off" 'damaged.*(size|truncated)' csnl -n b seen load "$work/damaged" dev cs0
+	refuse "load: file cut off" 'damaged.*(size|truncated)' \
+		csnl -n b seen load "$work/damaged" dev cs0
 	for flipped in 0 20 $((size / 2)) $((size - 1)); do
 		cp "$work/saved" "$work/damaged"
 		printf '\xa5' | dd of="$work/damaged" bs=1 seek="$flipped" conv=notrunc status=none

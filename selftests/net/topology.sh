@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Promise 1: a node forwards a message at most once on each port. Promise 2: nothing goes back over a
-# point-to-point link on which it came; on a shared segment the echo reaches a hidden node. Promise
-# 5: received = new + duplicates + drops. And every node gets every message.
+# Promise 1: a node forwards a message at most once on each port. Promise 2: nothing goes back over
+# a point-to-point link on which it came; on a shared segment the echo reaches a hidden node.
+# Promise 5: received = new + duplicates + drops. And every node gets every message.
 #
 #	line		triangle	mesh		parallel	ring
 #

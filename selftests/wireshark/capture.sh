@@ -98,7 +98,8 @@ mkdir "$work/got"
 csnl -n c recv dev cs0 timeout 60 count 1 -q "$work/got" >"$out/recv.log" 2>&1 &
 receiver=$!
 sleep 1
-csnl -j -n a send dev cs0 to fd00::c hops 5 rate 4 -q "$work/file" >"$out/send.json" || die "csnl send"
+csnl -j -n a send dev cs0 to fd00::c hops 5 rate 4 -q "$work/file" >"$out/send.json" ||
+	die "csnl send"
 wait $receiver || die "csnl recv: $(cat "$out/recv.log")"
 cmp -s "$work/file" "$work/got/file" || die "the file that arrived is another"
 sleep 1
