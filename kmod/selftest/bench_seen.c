@@ -75,11 +75,16 @@ static void csb_key(u64 i, u8 *key)
 	memcpy(key, words, sizeof(words));
 }
 
-/* A key of 0 to @entries - 1 for a hit, one behind for a miss, in an order that no cache likes. */
+/*
+ * A key of 0 to @entries - 1 for a hit, one behind for a miss, at random: an order with any pattern
+ * would favour entries that were allocated one after the other.
+ */
 static u64 csb_pick(u32 i, u32 entries, bool hit)
 {
-	u64 at = ((u64)i * 2654435761u) % entries;
+	u64 x = (i + 1) * 0x9e3779b97f4a7c15ull, at;
 
+	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+	at = reciprocal_scale((u32)(x >> 32), entries);
 	return hit ? at : at + entries;
 }
 
