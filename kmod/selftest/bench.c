@@ -4,8 +4,8 @@
  *
  * A line written to /sys/kernel/debug/csbench/run is a measurement; reading the file gives its
  * result, "frames N ns T". T is the sum for smp, tx and mac. For rx and hash, whose frames come in
- * batches, it is the median batch's time, times the number of batches: what else runs on the machine
- * stops some batches, and is not to be measured.
+ * batches, it is the median batch's time, times the number of batches: what else runs on the
+ * machine stops some batches, and is not to be measured.
  *
  *	rx DEV KIND COUNT SIZE PEERS	frames that DEV receives, one after the other on one CPU
  *	smp DEVS KIND COUNT SIZE WAIT	COUNT frames for each of DEVS (a,b), one CPU for each at the

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# One node on one CPU: what a frame costs that is foreign, known, new, tagged or forged, and what the
-# kernel's own bridge, nft and hashes cost for the same frames. Run by scripts/bench/run in a guest.
-# All of it is set up at once, each on interfaces of its own; a round measures each once.
+# One node on one CPU: what a frame costs that is foreign, known, new, tagged or forged, and what
+# the kernel's own bridge, nft and hashes cost for the same frames. Run by scripts/bench/run in a
+# guest. All of it is set up at once, each on interfaces of its own; a round measures each once.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -105,7 +105,8 @@ filters() {
 # check_filters: did the set find what it should? The counter of its rule says so.
 check_filters() {
 	local found
-	found=$(nft -j list chain netdev seen in 2>/dev/null | jq '[.. | .counter? | .packets? // empty] | add')
+	found=$(nft -j list chain netdev seen in 2>/dev/null |
+		jq '[.. | .counter? | .packets? // empty] | add')
 	echo "frames that the nft set knew: ${found:-unknown}"
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# End to end: a file from csnl send to csnl recv over three hops, and iperf3's UDP over bridges on the
-# same links. Run by scripts/bench/run in a guest with two CPUs.
+# End to end: a file from csnl send to csnl recv over three hops, and iperf3's UDP over bridges on
+# the same links. Run by scripts/bench/run in a guest with two CPUs.
 #
 #	n1 ----- n2 ----- n3 ----- n4	cs0 in each; br0 in n2 and n3, addresses in n1 and n4
 #

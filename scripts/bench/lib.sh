@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034 # who sources this uses the variables
 # Shared by the scripts that measure within a guest: starting, one measurement, raw figures. To be
-# sourced. A raw figure is a line "ROUND NAME VALUE" in $CS_OUT/raw, which scripts/bench/report reads.
+# sourced. A raw figure is a line "ROUND NAME VALUE" in $CS_OUT/raw, which scripts/bench/report
+# reads.
 
 run=/sys/kernel/debug/csbench/run
 csnl=$CS_BENCH_BUILD/userspace/csnl
@@ -50,7 +51,8 @@ measure() {
 	shift 2
 	csbench "$@"
 	# frames N ns T
-	note "$round" "$name" "$(awk -v n="${answer[1]}" -v t="${answer[3]}" 'BEGIN { print t / n }')"
+	note "$round" "$name" \
+		"$(awk -v n="${answer[1]}" -v t="${answer[3]}" 'BEGIN { print t / n }')"
 }
 
 # devices NAME...: dummy interfaces that are up.

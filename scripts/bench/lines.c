@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many cache lines does the seen-set touch? Counted, not timed: kmod/seen.c is compiled in here,
- * filled to its capacity, and each probe is followed through the table as cs_seen_lookup() does.
+ * How many cache lines does the seen-set touch? Counted, not timed: kmod/seen.c is compiled in
+ * here, filled to its capacity, and each probe is followed through the table as cs_seen_lookup()
+ * does.
  *
- * A line of the table is a cache line. An insert also takes the lock of its segment, which is another
- * one. With a SIZE, an OPERATION (hit, miss) and a COUNT it only does these, for cachegrind.
+ * A line of the table is a cache line. An insert also takes the lock of its segment, which is
+ * another one. With a SIZE, an OPERATION (hit, miss) and a COUNT it only does these, for
+ * cachegrind.
  */
 #include <stdio.h>
 

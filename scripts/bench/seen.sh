@@ -28,7 +28,8 @@ noted() {
 				if (!(value in v))
 					continue
 				per = w <= 3 ? v["_lookups"] : v["_entries"]
-				printf "%s %s%s %f\n", round, name, value, v[value] / per - (w <= 3 ? key : 0)
+				printf "%s %s%s %f\n", round, name, value,
+					v[value] / per - (w <= 3 ? key : 0)
 			}
 		}
 		round++

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# New messages on two CPUs against one: from two ports, each with a CPU of its own, and from one port,
-# whose frames all arrive on one CPU. Run by scripts/bench/run in a guest with two CPUs; one of them
-# is switched off and on again in each round.
+# New messages on two CPUs against one: from two ports, each with a CPU of its own, and from one
+# port, whose frames all arrive on one CPU. Run by scripts/bench/run in a guest with two CPUs; one
+# of them is switched off and on again in each round.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -14,7 +14,8 @@ switch=/sys/devices/system/cpu/cpu1/online
 # rate ROUND NAME DEVS COUNT EXPECTED: notes frames per second; COUNT is for each of DEVS.
 rate() {
 	csbench smp "$3" new "$4" 1400 d2
-	note "$1" "$2" "$(awk -v n="${answer[1]}" -v t="${answer[3]}" 'BEGIN { print n / t * 1e9 }')"
+	note "$1" "$2" \
+		"$(awk -v n="${answer[1]}" -v t="${answer[3]}" 'BEGIN { print n / t * 1e9 }')"
 	note "$1" "$2_lost" $(($5 - answer[1]))
 }
 
