@@ -56,7 +56,7 @@ help:
 	@echo 'make demo               install what is missing, build, show the main job in a VM'
 	@echo 'make check              install what is missing, build, run every test'
 	@echo 'make check-deep         fuzz; network tests on kernels that find data races and misuse'
-	@echo 'make bench              install what is missing, measure; see scripts/bench/README.md'
+	@echo 'make bench              install what is missing, measure side by side with other forwarders'
 	@echo 'make modules LANE=6.1   crowdshare.ko in build/LANE (6.1, 6.12, uml-debug)'
 	@echo 'make userspace          csnl in build/userspace'
 	@echo 'make install            csnl and the module for the running kernel'
