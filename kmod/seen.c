@@ -12,6 +12,10 @@
  * deviations of the number of entries that belong in it), and an entry that finds no place is
  * refused like any other.
  *
+ * Memory is allocated in chunks of 256 KiB, which come from the kernel's linear map as long as there
+ * are such pieces: it is mapped by huge pages, or not through the TLB at all, where one mapping of
+ * small pages would cost a TLB miss for each lookup, dearer than the cache miss.
+ *
  * Nothing unexpired is ever evicted: when @count has reached @max, a new digest is refused.
  *
  * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and
@@ -22,10 +26,12 @@
  * lock is taken with softirqs disabled, as inserts come from softirq and from netlink. Entries do
  * not move while they live, so a dump misses none that was there when it began.
  *
- * This file uses nothing but types, spinlocks, atomics and siphash, and is compiled in userspace
+ * This file uses nothing but types, memory, spinlocks, atomics and siphash, and is compiled in userspace
  * too, for unit tests, fuzzing and benchmarks (selftests/unit).
  */
 #include "seen.h"
+
+#define CS_SEEN_REACH	(2 * CS_SEEN_SEGMENT_LINES)	/* no segment has so many lines */
 
 static u64 cs_seen_word(const u8 *digest, int i)
 {
@@ -53,12 +59,29 @@ u32 cs_seen_line(const struct cs_seen *seen, const u8 *digest)
 /* The line behind @line, wrapping within the segment. */
 static u32 cs_seen_next(const struct cs_seen *seen, u32 line)
 {
-	return (line + 1) % seen->segment_lines ? line + 1 : line + 1 - seen->segment_lines;
+	u32 last = (seen->nr_segments - 1) * CS_SEEN_SEGMENT_LINES;
+
+	line++;
+	if (unlikely(line > last))
+		return line < seen->nr_lines ? line : last;
+	return line % CS_SEEN_SEGMENT_LINES ? line : line - CS_SEEN_SEGMENT_LINES;
+}
+
+static u32 cs_seen_segment_of(const struct cs_seen *seen, u32 line)
+{
+	return min(line / CS_SEEN_SEGMENT_LINES, seen->nr_segments - 1);
 }
 
 static struct cs_seen_segment *cs_seen_segment(struct cs_seen *seen, u32 line)
 {
-	return &seen->segments[line / seen->segment_lines];
+	return &seen->segments[cs_seen_segment_of(seen, line)];
+}
+
+/* The line behind the last one of a segment. */
+static u32 cs_seen_segment_end(const struct cs_seen *seen, u32 segment)
+{
+	return segment < seen->nr_segments - 1 ? (segment + 1) * CS_SEEN_SEGMENT_LINES :
+						 seen->nr_lines;
 }
 
 /* Is an entry with this key in the line? Its deadline, or 0. */
@@ -92,13 +115,15 @@ static u32 cs_seen_match(const struct cs_seen_line *line, u64 k0, u64 k1)
 u32 cs_seen_lookup(const struct cs_seen *seen, const u8 *digest, u32 line)
 {
 	u64 k0 = cs_seen_word(digest, 0), k1 = cs_seen_word(digest, 1);
+	const struct cs_seen_line *l;
 	u32 i, deadline;
 
-	for (i = 0; i < seen->segment_lines; i++) {
-		deadline = cs_seen_match(&seen->lines[line], k0, k1);
+	for (i = 0; i < CS_SEEN_REACH; i++) {
+		l = cs_seen_at(seen, line);
+		deadline = cs_seen_match(l, k0, k1);
 		if (deadline)
 			return deadline;
-		if (!READ_ONCE(seen->lines[line].passed))
+		if (!READ_ONCE(l->passed))
 			return 0;
 		line = cs_seen_next(seen, line);
 	}
@@ -108,14 +133,18 @@ u32 cs_seen_lookup(const struct cs_seen *seen, const u8 *digest, u32 line)
 /* Adds @by to the count of all lines from @from up to, and without, @to. Segment's lock held. */
 static void cs_seen_pass(struct cs_seen *seen, u32 from, u32 to, int by)
 {
-	for (; from != to; from = cs_seen_next(seen, from))
-		WRITE_ONCE(seen->lines[from].passed, seen->lines[from].passed + by);
+	struct cs_seen_line *l;
+
+	for (; from != to; from = cs_seen_next(seen, from)) {
+		l = cs_seen_at(seen, from);
+		WRITE_ONCE(l->passed, l->passed + by);
+	}
 }
 
 /* Forgets the entry in a place. Segment's lock held. */
 static void cs_seen_clear(struct cs_seen *seen, u32 line, int way)
 {
-	struct cs_seen_line *l = &seen->lines[line];
+	struct cs_seen_line *l = cs_seen_at(seen, line);
 	u32 deadline = l->deadline[way], old;
 
 	WRITE_ONCE(l->deadline[way], 0);
@@ -135,7 +164,7 @@ static void cs_seen_put(struct cs_seen *seen, u32 home, u32 line, int way, const
 			u32 deadline)
 {
 	u32 *earliest = &cs_seen_segment(seen, line)->earliest[deadline >= CS_DEADLINE_WALL];
-	struct cs_seen_line *l = &seen->lines[line];
+	struct cs_seen_line *l = cs_seen_at(seen, line);
 
 	WRITE_ONCE(l->key[way][0], cs_seen_word(digest, 0));
 	WRITE_ONCE(l->key[way][1], cs_seen_word(digest, 1));
@@ -156,8 +185,8 @@ static int cs_seen_find_place(struct cs_seen *seen, u32 *line, struct cs_now now
 	u32 i;
 	int way;
 
-	for (i = 0; i < seen->segment_lines; i++) {
-		l = &seen->lines[*line];
+	for (i = 0; i < CS_SEEN_REACH; i++) {
+		l = cs_seen_at(seen, *line);
 		for (way = 0; way < CS_SEEN_WAYS; way++) {
 			if (l->deadline[way] && !cs_deadline_passed(l->deadline[way], now))
 				continue;
@@ -193,13 +222,16 @@ static bool cs_seen_expired(const struct cs_seen_segment *segment, struct cs_now
 static u32 cs_seen_sweep_segment(struct cs_seen *seen, struct cs_seen_segment *segment,
 				 struct cs_now now)
 {
-	u32 line = (segment - seen->segments) * seen->segment_lines, end, deadline, swept = 0;
+	u32 index = segment - seen->segments, line = index * CS_SEEN_SEGMENT_LINES;
+	u32 end = cs_seen_segment_end(seen, index), deadline, swept = 0;
 	u32 earliest[2] = { U32_MAX, U32_MAX };
+	struct cs_seen_line *l;
 	int way;
 
-	for (end = line + seen->segment_lines; line < end; line++) {
+	for (; line < end; line++) {
+		l = cs_seen_at(seen, line);
 		for (way = 0; way < CS_SEEN_WAYS; way++) {
-			deadline = seen->lines[line].deadline[way];
+			deadline = l->deadline[way];
 			if (!deadline)
 				continue;
 			if (cs_deadline_passed(deadline, now)) {
@@ -272,7 +304,7 @@ u32 cs_seen_sweep(struct cs_seen *seen, struct cs_now now)
 	struct cs_seen_segment *segment = seen->segments, *end;
 	u32 swept = 0;
 
-	for (end = segment + seen->nr_lines / seen->segment_lines; segment < end; segment++) {
+	for (end = segment + seen->nr_segments; segment < end; segment++) {
 		if (!cs_seen_expired(segment, now))
 			continue;
 		spin_lock_bh(&segment->lock);
@@ -299,14 +331,15 @@ u32 cs_seen_dump(struct cs_seen *seen, u32 *line, struct crowdshare_seen_entry *
 {
 	struct cs_seen_segment *segment;
 	struct cs_seen_line *l;
-	u32 n = 0, left;
+	u32 n = 0, left, end;
 	int way;
 
 	while (*line < seen->nr_lines && n + CS_SEEN_WAYS <= max) {
 		segment = cs_seen_segment(seen, *line);
+		end = cs_seen_segment_end(seen, segment - seen->segments);
 		spin_lock_bh(&segment->lock);
 		do {
-			l = &seen->lines[*line];
+			l = cs_seen_at(seen, *line);
 			for (way = 0; way < CS_SEEN_WAYS; way++) {
 				left = cs_deadline_left(l->deadline[way], now);
 				if (!left)
@@ -315,7 +348,7 @@ u32 cs_seen_dump(struct cs_seen *seen, u32 *line, struct crowdshare_seen_entry *
 				entries[n++].left = left;
 			}
 			++*line;
-		} while (*line % seen->segment_lines && n + CS_SEEN_WAYS <= max);
+		} while (*line < end && n + CS_SEEN_WAYS <= max);
 		spin_unlock_bh(&segment->lock);
 	}
 	return n;
@@ -339,7 +372,7 @@ int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
 
 	to->forgotten = from->forgotten;
 	for (line = 0; line < from->nr_lines; line++) {
-		l = &from->lines[line];
+		l = cs_seen_at(from, line);
 		for (way = 0; way < CS_SEEN_WAYS; way++) {
 			digest = (const u8 *)l->key[way];
 			if (!l->deadline[way] || cs_deadline_passed(l->deadline[way], now))
@@ -348,21 +381,57 @@ int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
 					   now) == CS_SEEN_FULL)
 				return -ENOSPC;
 		}
-		if (!(line % from->segment_lines))
+		if (!(line % CS_SEEN_SEGMENT_LINES))
 			cond_resched();
 	}
 	return 0;
 }
 
-/* 15 lines for 32 entries, in segments of CS_SEEN_SEGMENT_LINES or up to twice as many lines. */
-static void cs_seen_geometry(struct cs_seen *seen, u32 max)
+/* Bytes of a chunk: all are of the same size but the last. */
+static size_t cs_seen_chunk_bytes(const struct cs_seen *seen, u32 chunk)
 {
-	u32 lines = (u32)DIV_ROUND_UP_ULL((u64)max * 15, 32);
-	u32 segments = lines / CS_SEEN_SEGMENT_LINES ?: 1;
+	u32 lines = min(seen->nr_lines - chunk * CS_SEEN_CHUNK_LINES, (u32)CS_SEEN_CHUNK_LINES);
 
-	seen->max = max;
-	seen->segment_lines = DIV_ROUND_UP(lines, segments);
-	seen->nr_lines = segments * seen->segment_lines;
+	return lines * sizeof(struct cs_seen_line);
+}
+
+static u32 cs_seen_nr_chunks(const struct cs_seen *seen)
+{
+	return DIV_ROUND_UP(seen->nr_lines, CS_SEEN_CHUNK_LINES);
+}
+
+static bool cs_seen_alloc_chunks(struct cs_seen *seen, gfp_t flags)
+{
+	size_t bytes;
+	u32 i;
+
+	seen->chunks = kvcalloc(cs_seen_nr_chunks(seen), sizeof(*seen->chunks), flags);
+	if (!seen->chunks)
+		return false;
+	for (i = 0; i < cs_seen_nr_chunks(seen); i++) {
+		bytes = cs_seen_chunk_bytes(seen, i);
+		/* a piece of the linear map is a power of two, which the last one is not */
+		seen->chunks[i] = is_power_of_2(bytes) ? kvzalloc(bytes, flags) :
+							 __vmalloc(bytes, flags | __GFP_ZERO);
+		if (!seen->chunks[i])
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
+static bool cs_seen_alloc_segments(struct cs_seen *seen, gfp_t flags)
+{
+	u32 i;
+
+	seen->segments = kvcalloc(seen->nr_segments, sizeof(*seen->segments), flags);
+	if (!seen->segments)
+		return false;
+	for (i = 0; i < seen->nr_segments; i++) {
+		spin_lock_init(&seen->segments[i].lock);
+		memset(seen->segments[i].earliest, 0xff, sizeof(seen->segments[i].earliest));
+	}
+	return true;
 }
 
 /**
@@ -377,23 +446,18 @@ struct cs_seen *cs_seen_alloc(u32 max)
 	/* rather fail than have the OOM killer make room */
 	const gfp_t flags = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	struct cs_seen *seen;
-	u32 i;
 
 	seen = kzalloc(sizeof(*seen), flags);
 	if (!seen)
 		return NULL;
-	cs_seen_geometry(seen, max);
+	seen->max = max;
+	/* 15 lines for 32 entries */
+	seen->nr_lines = (u32)DIV_ROUND_UP_ULL((u64)max * 15, 32);
+	seen->nr_segments = seen->nr_lines / CS_SEEN_SEGMENT_LINES ?: 1;
 	get_random_bytes(&seen->key, sizeof(seen->key));
-	seen->lines = kvcalloc(seen->nr_lines, sizeof(*seen->lines), flags);
-	seen->segments = kvcalloc(seen->nr_lines / seen->segment_lines, sizeof(*seen->segments),
-				  flags);
-	if (!seen->lines || !seen->segments) {
+	if (!cs_seen_alloc_chunks(seen, flags) || !cs_seen_alloc_segments(seen, flags)) {
 		cs_seen_free(seen);
 		return NULL;
-	}
-	for (i = 0; i < seen->nr_lines / seen->segment_lines; i++) {
-		spin_lock_init(&seen->segments[i].lock);
-		memset(seen->segments[i].earliest, 0xff, sizeof(seen->segments[i].earliest));
 	}
 	return seen;
 }
@@ -406,9 +470,13 @@ struct cs_seen *cs_seen_alloc(u32 max)
  */
 void cs_seen_free(struct cs_seen *seen)
 {
+	u32 i;
+
 	if (!seen)
 		return;
-	kvfree(seen->lines);
+	for (i = 0; seen->chunks && i < cs_seen_nr_chunks(seen); i++)
+		kvfree(seen->chunks[i]);
+	kvfree(seen->chunks);
 	kvfree(seen->segments);
 	kfree(seen);
 }
@@ -421,6 +489,7 @@ void cs_seen_free(struct cs_seen *seen)
  */
 size_t cs_seen_bytes(const struct cs_seen *seen)
 {
-	return sizeof(*seen) + (size_t)seen->nr_lines * sizeof(*seen->lines) +
-	       (size_t)(seen->nr_lines / seen->segment_lines) * sizeof(*seen->segments);
+	return sizeof(*seen) + cs_seen_nr_chunks(seen) * sizeof(*seen->chunks) +
+	       (size_t)seen->nr_lines * sizeof(struct cs_seen_line) +
+	       (size_t)seen->nr_segments * sizeof(*seen->segments);
 }

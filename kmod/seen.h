@@ -9,6 +9,7 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/kernel.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/sched.h>
@@ -17,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/types.h>
+#include <linux/vmalloc.h>
 #else
 #include "kernel.h"	/* selftests/unit: the same for userspace */
 #endif
@@ -25,7 +27,8 @@
 
 #define CS_SEEN_WAYS		3	/* entries in a line */
 #define CS_SEEN_ENTRY_BYTES	32	/* memory for an entry, at most */
-#define CS_SEEN_SEGMENT_LINES	256	/* at least so many share a lock and take overflow */
+#define CS_SEEN_SEGMENT_LINES	256	/* so many share a lock and take each other's overflow */
+#define CS_SEEN_CHUNK_LINES	4096	/* 256 KiB: what memory is allocated in */
 
 /*
  * A deadline is a time at which an entry may be forgotten: seconds of the wall clock, or, below
@@ -57,7 +60,7 @@ struct cs_seen_line {
 } __aligned(64);
 
 /**
- * struct cs_seen_segment - a run of lines
+ * struct cs_seen_segment - a run of CS_SEEN_SEGMENT_LINES lines; the last also has what is left over
  * @lock: serialises all changes to the run's lines
  * @earliest: a lower bound of the deadlines of its entries, on the boot and on the wall clock
  */
@@ -68,20 +71,20 @@ struct cs_seen_segment {
 
 /**
  * struct cs_seen - the seen-set
- * @lines: the entries
+ * @chunks: the lines, CS_SEEN_CHUNK_LINES in each but the last
  * @segments: their locks
- * @nr_lines: number of @lines
- * @segment_lines: lines of a segment; divides @nr_lines
+ * @nr_lines: number of lines
+ * @nr_segments: number of @segments
  * @max: entries that it may hold
  * @count: entries that it holds, expired ones that were not swept yet included
  * @forgotten: highest deadline on the wall clock of all entries forgotten so far
  * @key: of the index, so that nobody outside can aim at a line
  */
 struct cs_seen {
-	struct cs_seen_line *lines;
+	struct cs_seen_line **chunks;
 	struct cs_seen_segment *segments;
 	u32 nr_lines;
-	u32 segment_lines;
+	u32 nr_segments;
 	u32 max;
 	siphash_key_t key;
 	u32 forgotten;
@@ -111,9 +114,14 @@ static inline u32 cs_seen_count(const struct cs_seen *seen)
 	return atomic_read(&seen->count);
 }
 
+static inline struct cs_seen_line *cs_seen_at(const struct cs_seen *seen, u32 line)
+{
+	return &seen->chunks[line / CS_SEEN_CHUNK_LINES][line % CS_SEEN_CHUNK_LINES];
+}
+
 static inline void cs_seen_prefetch(const struct cs_seen *seen, u32 line)
 {
-	__builtin_prefetch(&seen->lines[line]);
+	__builtin_prefetch(cs_seen_at(seen, line));
 }
 
 static inline bool cs_deadline_passed(u32 deadline, struct cs_now now)

@@ -52,7 +52,7 @@ static u32 probed(const struct cs_seen *seen, const u8 *key)
 	u64 k0 = cs_seen_word(key, 0), k1 = cs_seen_word(key, 1);
 	u32 line = cs_seen_line(seen, key), n = 1;
 
-	while (!cs_seen_match(&seen->lines[line], k0, k1) && seen->lines[line].passed) {
+	while (!cs_seen_match(cs_seen_at(seen, line), k0, k1) && cs_seen_at(seen, line)->passed) {
 		line = cs_seen_next(seen, line);
 		n++;
 	}
@@ -66,7 +66,7 @@ static u32 placed(const struct cs_seen *seen, const u8 *key)
 	const struct cs_seen_line *l;
 
 	for (;;) {
-		l = &seen->lines[line];
+		l = cs_seen_at(seen, line);
 		if (!l->deadline[0] || !l->deadline[1] || !l->deadline[2])
 			return n;
 		line = cs_seen_next(seen, line);

@@ -24,6 +24,8 @@ typedef __u64 u64;
 #define U32_MAX			UINT32_MAX
 #define __aligned(x)		__attribute__((aligned(x)))
 #define ____cacheline_aligned	__aligned(64)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+#define min(x, y)		((x) < (y) ? (x) : (y))
 #define DIV_ROUND_UP(x, y)	(((x) + (y) - 1) / (y))
 #define DIV_ROUND_UP_ULL(x, y)	DIV_ROUND_UP(x, y)
 
@@ -66,6 +68,7 @@ typedef int gfp_t;
 #define GFP_KERNEL_ACCOUNT	0
 #define __GFP_RETRY_MAYFAIL	0
 #define __GFP_NOWARN		0
+#define __GFP_ZERO		0
 
 static inline void *kvcalloc(size_t n, size_t size, int flags)
 {
@@ -82,6 +85,9 @@ static inline void *kvcalloc(size_t n, size_t size, int flags)
 }
 
 #define kzalloc(size, flags)	kvcalloc(1, size, flags)
+#define kvzalloc(size, flags)	kvcalloc(1, size, flags)
+#define __vmalloc(size, flags)	kvcalloc(1, size, flags)
+#define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define kfree(p)		free(p)
 #define kvfree(p)		free(p)
 #define get_random_bytes(p, n)	randombytes_buf(p, n)

@@ -50,27 +50,31 @@ static struct cs_now later(u32 seconds)
 /* All counters of a set are what its entries say. */
 static void assert_consistent(const struct cs_seen *seen)
 {
-	u32 line, home, step, count = 0, *passed;
+	u32 line, home, step, first, segment, count = 0, *passed;
+	const struct cs_seen_line *l;
 	int way;
 
 	passed = calloc(seen->nr_lines, sizeof(*passed));
 	for (line = 0; line < seen->nr_lines; line++) {
+		l = cs_seen_at(seen, line);
+		segment = cs_seen_segment_of(seen, line);
+		first = segment * CS_SEEN_SEGMENT_LINES;
 		for (way = 0; way < CS_SEEN_WAYS; way++) {
-			if (!seen->lines[line].deadline[way])
+			if (!l->deadline[way])
 				continue;
 			count++;
-			home = cs_seen_line(seen, (const u8 *)seen->lines[line].key[way]);
-			assert_int_equal(home / seen->segment_lines, line / seen->segment_lines);
+			home = cs_seen_line(seen, (const u8 *)l->key[way]);
+			assert_int_equal(cs_seen_segment_of(seen, home), segment);
 			for (step = home; step != line; ) {
 				passed[step]++;
-				step = (step + 1) % seen->segment_lines ? step + 1 :
-				       step + 1 - seen->segment_lines;
+				if (++step == cs_seen_segment_end(seen, segment))
+					step = first;
 			}
 		}
 	}
 	assert_int_equal(cs_seen_count(seen), count);
 	for (line = 0; line < seen->nr_lines; line++)
-		assert_int_equal(seen->lines[line].passed, passed[line]);
+		assert_int_equal(cs_seen_at(seen, line)->passed, passed[line]);
 	free(passed);
 }
 
