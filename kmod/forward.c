@@ -11,8 +11,10 @@
  *	and, if the device delivers it, the frame as it came goes up on the device.
  *
  * A relay takes one off hops_left, unless that is unlimited, and clears the contract. Each copy
- * needs a header of its own, so it is a copy of the linear part; fragments are shared. The last one
- * who wants the message gets the skb itself.
+ * needs a header of its own, so it is a copy of the linear part; fragments are shared. A linear
+ * message, which most are, is copied into memory of the kind that drivers receive into: it comes
+ * from a stock of the CPU's own, and nothing of the skb's state is copied, to be cleared again. The
+ * last one who wants the message gets the skb itself.
  *
  * Context: softirqs disabled, RCU. No lock; at-most-once per port follows from the caller, who was
  * the one to insert the digest, and from the list of ports, which holds each port once.
@@ -94,7 +96,7 @@ static void cs_forward_head(struct sk_buff *skb, const struct cs_port *port,
 }
 
 /* Nothing that the skb went through at this node may go with it. */
-static void cs_forward_scrub(struct sk_buff *skb, struct net_device *dev)
+static void cs_forward_scrub(struct sk_buff *skb)
 {
 	skb_scrub_packet(skb, true);
 	__vlan_hwaccel_clear_tag(skb);
@@ -102,8 +104,32 @@ static void cs_forward_scrub(struct sk_buff *skb, struct net_device *dev)
 	skb_set_queue_mapping(skb, 0);
 	skb->ip_summed = CHECKSUM_NONE;
 	skb->priority = 0;
-	skb->protocol = cs_ethertype;
-	skb->dev = dev;
+}
+
+/* A copy of the frame's data with so much room before it, and of nothing else; or NULL. */
+static struct sk_buff *cs_forward_dup(const struct sk_buff *skb, unsigned int headroom)
+{
+	unsigned int size = SKB_DATA_ALIGN(headroom + skb->len) +
+			    SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	struct sk_buff *copy;
+	void *data;
+
+	if (skb_is_nonlinear(skb) || size > PAGE_SIZE) {
+		copy = __pskb_copy((struct sk_buff *)skb, headroom, GFP_ATOMIC);
+		if (likely(copy))
+			cs_forward_scrub(copy);
+		return copy;
+	}
+	data = napi_alloc_frag(size);
+	copy = likely(data) ? napi_build_skb(data, size) : NULL;
+	if (unlikely(!copy)) {
+		if (data)
+			skb_free_frag(data);
+		return NULL;
+	}
+	skb_reserve(copy, headroom);
+	skb_put_data(copy, skb->data, skb->len);
+	return copy;
 }
 
 /* Sends @skb, which is the caller's to give away, out of @port. */
@@ -116,7 +142,8 @@ static void cs_forward_xmit(const struct cs_frame *frame, struct cs_port *port,
 
 	trace_crowdshare_forward(frame->cs->dev, port->dev, skb, copy->repair);
 	cs_forward_head(skb, port, copy, key);
-	cs_forward_scrub(skb, port->dev);
+	skb->protocol = cs_ethertype;
+	skb->dev = port->dev;
 	err = dev_queue_xmit(skb);
 	/* a macro that evaluates its argument twice */
 	if (likely(!net_xmit_eval(err)))
@@ -133,10 +160,12 @@ static void cs_forward_copy(struct cs_frame *frame, struct cs_port *port,
 	struct sk_buff *skb = frame->skb;
 
 	if (!last) {
-		skb = __pskb_copy(skb, headroom, GFP_ATOMIC);
+		skb = cs_forward_dup(skb, headroom);
 	} else if (skb_cow_head(skb, headroom)) {
 		kfree_skb(skb);
 		skb = NULL;
+	} else {
+		cs_forward_scrub(skb);
 	}
 	if (likely(skb))
 		cs_forward_xmit(frame, port, copy, skb);
@@ -197,7 +226,9 @@ static void cs_forward_deliver(struct cs_frame *frame)
 	struct sk_buff *skb = frame->skb;
 
 	trace_crowdshare_deliver(dev, frame->port->dev, skb);
-	cs_forward_scrub(skb, dev);
+	cs_forward_scrub(skb);
+	skb->protocol = cs_ethertype;
+	skb->dev = dev;
 	skb->pkt_type = is_unicast_ether_addr(eth_hdr(skb)->h_dest) ? PACKET_HOST :
 								      PACKET_BROADCAST;
 	cs_stats_inc(frame->port->stats, CS_STAT_DELIVERED);

@@ -5,6 +5,7 @@
  * The pipeline, each step cheaper than what it protects:
  *
  *	parse   is it one of ours, and whole?
+ *	burst   its line of the seen-set is fetched while others are parsed (burst.c)
  *	seen    known: do nothing. In a dense mesh most frames end here: one lookup, no lock
  *	clock   does it still live, will it not live too long?
  *	peer    on a port that requires it: a listed sender, a key, a tag that verifies
@@ -21,6 +22,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 
+#include "burst.h"
 #include "forward.h"
 #include "ingress.h"
 #include "netlink.h"
@@ -60,9 +62,21 @@ static enum crowdshare_drop cs_ingress_parse(struct cs_frame *frame)
 	return CROWDSHARE_DROP_NONE;
 }
 
+/* Finds the line of the seen-set in which the digest belongs, and has the memory fetch it. */
+static void cs_ingress_aim(struct cs_frame *frame)
+{
+	const struct cs_seen *seen = rcu_dereference(frame->cs->seen);
+
+	if (unlikely(!seen))
+		return;
+	frame->line = cs_seen_line(seen, cs_frame_message(frame)->digest);
+	frame->epoch = seen->epoch;
+	cs_seen_prefetch(seen, frame->line);
+}
+
 /*
  * The claimed digest is looked up before anything is verified: what is known was verified when it
- * was remembered.
+ * was remembered. The seen-set may be another one than when the frame was aimed.
  */
 static enum crowdshare_drop cs_ingress_seen(struct cs_frame *frame)
 {
@@ -71,7 +85,8 @@ static enum crowdshare_drop cs_ingress_seen(struct cs_frame *frame)
 	frame->seen = rcu_dereference(frame->cs->seen);
 	if (unlikely(!frame->seen))
 		return CROWDSHARE_DROP_BUSY;
-	frame->line = cs_seen_line(frame->seen, digest);
+	if (unlikely(frame->seen->epoch != frame->epoch))
+		frame->line = cs_seen_line(frame->seen, digest);
 	return cs_seen_lookup(frame->seen, digest, frame->line) ? CS_DUPLICATE :
 								  CROWDSHARE_DROP_NONE;
 }
@@ -129,14 +144,11 @@ static enum crowdshare_drop cs_ingress_insert(struct cs_frame *frame)
 	}
 }
 
-/* All steps that are cheap. */
+/* All steps that are cheap, for a frame that was parsed. */
 static enum crowdshare_drop cs_ingress_admit(struct cs_frame *frame)
 {
 	enum crowdshare_drop reason;
 
-	reason = cs_ingress_parse(frame);
-	if (reason)
-		return reason;
 	reason = cs_ingress_seen(frame);
 	if (reason)
 		return reason;
@@ -181,7 +193,7 @@ static void cs_ingress_finish(struct cs_frame *frame, enum crowdshare_drop reaso
 	if (reason == CROWDSHARE_DROP_NONE)
 		cs_forward(frame);
 	else if (reason == CS_DUPLICATE)
-		consume_skb(frame->skb);
+		napi_consume_skb(frame->skb, 1);
 	else
 		kfree_skb(frame->skb);
 }
@@ -190,7 +202,7 @@ static void cs_ingress_finish(struct cs_frame *frame, enum crowdshare_drop reaso
 static void cs_ingress_port(struct cs_port *port, struct sk_buff *skb)
 {
 	struct cs_frame frame = { .cs = port->cs, .port = port };
-	enum crowdshare_drop reason = CROWDSHARE_DROP_DOWN;
+	enum crowdshare_drop reason;
 
 	cs_stats_rx(port->stats, skb->len);
 	frame.skb = skb_share_check(skb, GFP_ATOMIC);
@@ -198,14 +210,34 @@ static void cs_ingress_port(struct cs_port *port, struct sk_buff *skb)
 		cs_stats_drop(port->stats, CROWDSHARE_DROP_NOMEM);
 		return;
 	}
-	if (likely(netif_running(port->cs->dev)))
-		reason = cs_ingress_admit(&frame);
-	if (!reason) {
-		if (cs_spread(&frame))
-			return;
-		reason = cs_ingress_verify(&frame);
+	reason = cs_ingress_parse(&frame);
+	if (unlikely(reason)) {
+		cs_ingress_finish(&frame, reason);
+		return;
 	}
-	cs_ingress_finish(&frame, reason);
+	cs_ingress_aim(&frame);
+	if (!cs_burst_add(&frame))
+		cs_ingress_frame(&frame);
+}
+
+/**
+ * cs_ingress_frame() - go on with a frame whose line of the seen-set has been asked for
+ * @frame: a frame that came in at a port, and was parsed; its skb is consumed
+ *
+ * Context: softirqs disabled, RCU.
+ */
+void cs_ingress_frame(struct cs_frame *frame)
+{
+	enum crowdshare_drop reason = CROWDSHARE_DROP_DOWN;
+
+	if (likely(netif_running(frame->cs->dev)))
+		reason = cs_ingress_admit(frame);
+	if (!reason) {
+		if (cs_spread(frame))
+			return;
+		reason = cs_ingress_verify(frame);
+	}
+	cs_ingress_finish(frame, reason);
 }
 
 /**
@@ -287,7 +319,8 @@ void cs_ingress_local(struct cs_device *cs, struct sk_buff *skb)
 	skb_reset_network_header(skb);
 	cs_stats_rx(cs->local, skb->len);
 	if (eth_hdr(skb)->h_proto == cs_ethertype)
-		reason = cs_ingress_admit(&frame) ?: cs_ingress_verify(&frame);
+		reason = cs_ingress_parse(&frame) ?: cs_ingress_admit(&frame) ?:
+			 cs_ingress_verify(&frame);
 	if (!unicast || (reason != CROWDSHARE_DROP_NONE && reason != CS_DUPLICATE)) {
 		cs_ingress_finish(&frame, reason);
 		return;

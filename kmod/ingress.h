@@ -20,6 +20,7 @@ struct cs_peer;
  * @seen: the seen-set
  * @peer: who sent it, NULL: a neighbour that is not listed, or this node
  * @line: where in the seen-set the digest belongs
+ * @epoch: of the seen-set for which @line was computed
  * @now: the time when it was looked up
  *
  * The headers move when the skb is changed, thus cs_frame_link() and cs_frame_message().
@@ -31,6 +32,7 @@ struct cs_frame {
 	struct cs_seen *seen;
 	struct cs_peer *peer;
 	u32 line;
+	u32 epoch;
 	struct cs_now now;
 };
 
@@ -52,6 +54,7 @@ static inline struct cs_stats __percpu *cs_frame_stats(const struct cs_frame *fr
 extern __be16 cs_ethertype;
 
 unsigned int cs_ingress_hook(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
+void cs_ingress_frame(struct cs_frame *frame);
 void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb);
 void cs_ingress_local(struct cs_device *cs, struct sk_buff *skb);
 

@@ -6,6 +6,7 @@
 #include <linux/moduleparam.h>
 #include <net/rtnetlink.h>
 
+#include "burst.h"
 #include "device.h"
 #include "ingress.h"
 #include "netlink.h"
@@ -39,9 +40,12 @@ static int __init cs_init(void)
 	err = cs_spread_init();
 	if (err)
 		goto err_verify;
-	err = cs_netlink_register();
+	err = cs_burst_init();
 	if (err)
 		goto err_spread;
+	err = cs_netlink_register();
+	if (err)
+		goto err_burst;
 	err = cs_device_register();
 	if (err)
 		goto err_netlink;
@@ -49,6 +53,8 @@ static int __init cs_init(void)
 
 err_netlink:
 	cs_netlink_unregister();
+err_burst:
+	cs_burst_exit();
 err_spread:
 	cs_spread_exit();
 err_verify:
@@ -62,6 +68,7 @@ static void __exit cs_exit(void)
 	cs_netlink_unregister();
 	/* peers and keys are freed by callbacks of this module */
 	rcu_barrier();
+	cs_burst_exit();
 	cs_spread_exit();
 	cs_verify_exit();
 }

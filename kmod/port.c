@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <net/netlink.h>
 
+#include "burst.h"
 #include "ingress.h"
 #include "netlink.h"
 #include "peer.h"
@@ -148,6 +149,7 @@ void cs_port_del(struct cs_port *port)
 	list_del_rcu(&port->list);
 	netdev_upper_dev_unlink(port->dev, port->cs->dev);
 	synchronize_net();
+	cs_burst_drain();
 	cs_spread_purge(port);
 
 	hash_for_each_safe(port->peers, bucket, next, peer, node)

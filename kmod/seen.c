@@ -445,12 +445,14 @@ struct cs_seen *cs_seen_alloc(u32 max)
 {
 	/* rather fail than have the OOM killer make room */
 	const gfp_t flags = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	static atomic_t epochs = ATOMIC_INIT(0);
 	struct cs_seen *seen;
 
 	seen = kzalloc(sizeof(*seen), flags);
 	if (!seen)
 		return NULL;
 	seen->max = max;
+	seen->epoch = atomic_inc_return(&epochs);
 	/* 15 lines for 32 entries */
 	seen->nr_lines = (u32)DIV_ROUND_UP_ULL((u64)max * 15, 32);
 	seen->nr_segments = seen->nr_lines / CS_SEEN_SEGMENT_LINES ?: 1;

@@ -11,6 +11,7 @@
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/prefetch.h>
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/siphash.h>
@@ -76,6 +77,7 @@ struct cs_seen_segment {
  * @nr_lines: number of lines
  * @nr_segments: number of @segments
  * @max: entries that it may hold
+ * @epoch: no other seen-set has it, ever; not 0
  * @count: entries that it holds, expired ones that were not swept yet included
  * @forgotten: highest deadline on the wall clock of all entries forgotten so far
  * @key: of the index, so that nobody outside can aim at a line
@@ -86,6 +88,7 @@ struct cs_seen {
 	u32 nr_lines;
 	u32 nr_segments;
 	u32 max;
+	u32 epoch;
 	siphash_key_t key;
 	u32 forgotten;
 	atomic_t count ____cacheline_aligned;
@@ -121,7 +124,12 @@ static inline struct cs_seen_line *cs_seen_at(const struct cs_seen *seen, u32 li
 
 static inline void cs_seen_prefetch(const struct cs_seen *seen, u32 line)
 {
-	__builtin_prefetch(cs_seen_at(seen, line));
+#if defined(CONFIG_UML) && defined(CONFIG_X86_64)
+	/* compiled without SSE, it has no prefetch of its own */
+	asm volatile("prefetcht0 %0" : : "m" (*cs_seen_at(seen, line)));
+#else
+	prefetch(cs_seen_at(seen, line));
+#endif
 }
 
 static inline bool cs_deadline_passed(u32 deadline, struct cs_now now)

@@ -144,6 +144,7 @@ enum crowdshare_drop cs_verify_digest(const struct cs_frame *frame)
 					  skb->len - CS_HASHED_OFF, digest);
 	if (err)
 		return CROWDSHARE_DROP_NOMEM;
-	return memcmp(digest, cs_frame_message(frame)->digest, sizeof(digest)) ?
+	/* memcmp() goes byte by byte on many machines */
+	return crypto_memneq(digest, cs_frame_message(frame)->digest, sizeof(digest)) ?
 	       CROWDSHARE_DROP_DIGEST : CROWDSHARE_DROP_NONE;
 }

@@ -92,7 +92,7 @@ filters() {
 			set seen {
 				typeof $digest
 				flags dynamic,timeout
-				size 1000000
+				size 4000000
 				timeout 1h
 			}
 			chain in {
@@ -148,6 +148,9 @@ bridge br0 b0 b1 b2
 open_node
 tagged_node
 filters
+# a node that has been up for a while: a million messages are known, to both
+csbench rx c0 new $((1000000 / scale)) 256
+csbench rx s0 new $((1000000 / scale)) 256
 # the first time is not measured: caches, and messages that are not known yet
 csbench rx c0 known 16384 1400
 csbench rx s0 known 16384 1400

@@ -24,6 +24,7 @@ typedef __u64 u64;
 #define U32_MAX			UINT32_MAX
 #define __aligned(x)		__attribute__((aligned(x)))
 #define ____cacheline_aligned	__aligned(64)
+#define prefetch(p)		__builtin_prefetch(p)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 #define min(x, y)		((x) < (y) ? (x) : (y))
 #define DIV_ROUND_UP(x, y)	(((x) + (y) - 1) / (y))
@@ -41,6 +42,13 @@ typedef struct { int counter; } atomic_t;
 static inline int atomic_read(const atomic_t *v)
 {
 	return READ_ONCE(v->counter);
+}
+
+#define ATOMIC_INIT(i)		{ i }
+
+static inline int atomic_inc_return(atomic_t *v)
+{
+	return __atomic_add_fetch(&v->counter, 1, __ATOMIC_SEQ_CST);
 }
 
 static inline void atomic_dec(atomic_t *v)
