@@ -10,6 +10,13 @@
 #include <linux/version.h>
 #include <net/genetlink.h>
 
+/* 6.12: it became a header of all architectures */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
+
 /* 6.12: netdev features that userspace can't touch became bits of the device */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 static inline void cs_compat_set_lltx(struct net_device *dev)

@@ -77,11 +77,12 @@ static void cs_forward_head(struct sk_buff *skb, const struct cs_port *port,
 	const struct cs_msg_hdr *msg = (const struct cs_msg_hdr *)(link + 1);
 	struct ethhdr *eth;
 
-	memset(link, 0, sizeof(*link));
-	link->version = CS_VERSION;
-	link->type = CS_TYPE_MESSAGE;
-	link->hops_left = copy->hops_left;
-	link->contract = copy->contract;
+	*link = (struct cs_link_hdr) {
+		.version = CS_VERSION,
+		.type = CS_TYPE_MESSAGE,
+		.hops_left = copy->hops_left,
+		.contract = copy->contract,
+	};
 	skb_reset_network_header(skb);
 
 	eth = skb_push(skb, ETH_HLEN);

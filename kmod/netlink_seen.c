@@ -55,12 +55,17 @@ static int cs_seen_insert_entry(struct cs_seen *seen, const struct nlattr *attr,
 				const struct crowdshare_seen_entry *entry, struct cs_now now,
 				struct netlink_ext_ack *extack)
 {
+	enum cs_seen_result result;
+
 	if (!entry->left || entry->left > CS_SEEN_LEFT_LIMIT) {
 		NL_SET_ERR_MSG_ATTR(extack, attr, "an entry has no time left, or far too much");
 		return -EINVAL;
 	}
-	switch (cs_seen_insert(seen, entry->digest, cs_seen_line(seen, entry->digest),
-			       (now.wall ?: now.boot) + entry->left, now)) {
+	local_bh_disable();
+	result = cs_seen_insert(seen, entry->digest, cs_seen_line(seen, entry->digest),
+				(now.wall ?: now.boot) + entry->left, now);
+	local_bh_enable();
+	switch (result) {
 	case CS_SEEN_NEW:
 		return 1;
 	case CS_SEEN_KNOWN:

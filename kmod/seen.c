@@ -23,11 +23,12 @@
  * written while its deadline is 0, and the deadline is published with a release. The decision is
  * made by cs_seen_insert(), which scans again under the segment's lock. Since a digest belongs in
  * one segment, of two CPUs that insert the same digest at once exactly one is told CS_SEEN_NEW. The
- * lock is taken with softirqs disabled, as inserts come from softirq and from netlink. Entries do
- * not move while they live, so a dump misses none that was there when it began.
+ * lock is taken with softirqs disabled, as inserts come from softirq and, by way of netlink, from
+ * processes, which disable them. Entries do not move while they live, so a dump misses none that
+ * was there when it began.
  *
- * This file uses nothing but types, memory, spinlocks, atomics and siphash, and is compiled in userspace
- * too, for unit tests, fuzzing and benchmarks (selftests/unit).
+ * This file uses nothing but types, memory, spinlocks, atomics and siphash, and is compiled in
+ * userspace too, for unit tests, fuzzing and benchmarks (selftests/unit).
  */
 #include "seen.h"
 
@@ -256,7 +257,7 @@ static u32 cs_seen_sweep_segment(struct cs_seen *seen, struct cs_seen_segment *s
  * @deadline: when it may be forgotten, not 0
  * @now: the time
  *
- * Context: softirq or process; takes the segment's lock.
+ * Context: softirq, or softirqs disabled; takes the segment's lock.
  * Return: CS_SEEN_NEW to exactly one of all callers that come with the same digest before
  * @deadline, CS_SEEN_KNOWN to the others, CS_SEEN_FULL if there is no place; then nothing changed.
  */
@@ -268,7 +269,7 @@ enum cs_seen_result cs_seen_insert(struct cs_seen *seen, const u8 *digest, u32 l
 	u32 place = line;
 	int way;
 
-	spin_lock_bh(&segment->lock);
+	spin_lock(&segment->lock);
 	if (cs_seen_lookup(seen, digest, line))
 		goto out;
 	result = CS_SEEN_FULL;
@@ -285,7 +286,7 @@ enum cs_seen_result cs_seen_insert(struct cs_seen *seen, const u8 *digest, u32 l
 	cs_seen_put(seen, line, place, way, digest, deadline);
 	result = CS_SEEN_NEW;
 out:
-	spin_unlock_bh(&segment->lock);
+	spin_unlock(&segment->lock);
 	return result;
 }
 
@@ -368,10 +369,11 @@ int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
 	struct cs_seen_line *l;
 	const u8 *digest;
 	u32 line;
-	int way;
+	int way, err = 0;
 
 	to->forgotten = from->forgotten;
-	for (line = 0; line < from->nr_lines; line++) {
+	local_bh_disable();
+	for (line = 0; !err && line < from->nr_lines; line++) {
 		l = cs_seen_at(from, line);
 		for (way = 0; way < CS_SEEN_WAYS; way++) {
 			digest = (const u8 *)l->key[way];
@@ -379,12 +381,16 @@ int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
 				continue;
 			if (cs_seen_insert(to, digest, cs_seen_line(to, digest), l->deadline[way],
 					   now) == CS_SEEN_FULL)
-				return -ENOSPC;
+				err = -ENOSPC;
 		}
-		if (!(line % CS_SEEN_SEGMENT_LINES))
-			cond_resched();
+		if (line % CS_SEEN_SEGMENT_LINES)
+			continue;
+		local_bh_enable();
+		cond_resched();
+		local_bh_disable();
 	}
-	return 0;
+	local_bh_enable();
+	return err;
 }
 
 /* Bytes of a chunk: all are of the same size but the last. */

@@ -145,10 +145,13 @@ static void csb_insert_seen(void *set, u32 from, u32 to)
 {
 	u8 key[CS_SEEN_KEY_LEN];
 
+	/* both sets are filled as in a softirq */
+	local_bh_disable();
 	for (; from < to; from++) {
 		csb_key(from, key);
 		cs_seen_insert(set, key, cs_seen_line(set, key), CSB_DEADLINE, csb_now);
 	}
+	local_bh_enable();
 }
 
 /* Waits until the table has grown as far as it will: in the background, and in several steps. */

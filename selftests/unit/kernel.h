@@ -64,8 +64,12 @@ static inline bool atomic_try_cmpxchg(atomic_t *v, int *old, int new)
 typedef pthread_spinlock_t spinlock_t;
 
 #define spin_lock_init(l)	pthread_spin_init(l, PTHREAD_PROCESS_PRIVATE)
+#define spin_lock(l)		pthread_spin_lock(l)
+#define spin_unlock(l)		pthread_spin_unlock(l)
 #define spin_lock_bh(l)		pthread_spin_lock(l)
 #define spin_unlock_bh(l)	pthread_spin_unlock(l)
+#define local_bh_disable()	do { } while (0)
+#define local_bh_enable()	do { } while (0)
 #define cond_resched()		do { } while (0)
 
 /* Tests make allocations fail with this: the number of those that still succeed, -1: all. */

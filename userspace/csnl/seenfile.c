@@ -21,7 +21,7 @@
 #define HEAD_LEN	32
 #define ENTRY_LEN	20
 #define SIZE_MAX_FILE	\
-	(HEAD_LEN + (size_t)CROWDSHARE_SEEN_MAX_LIMIT * ENTRY_LEN + CS_DIGEST_LEN)
+	(HEAD_LEN + (uint64_t)CROWDSHARE_SEEN_MAX_LIMIT * ENTRY_LEN + CS_DIGEST_LEN)
 #define CLOCK_VALID	1767225600	/* 2026-01-01: before, a clock was never set */
 
 _Static_assert(sizeof(struct crowdshare_seen_entry) == ENTRY_LEN, "entry is 20 bytes");

@@ -107,7 +107,7 @@ enum crowdshare_scope {
 #define CROWDSHARE_DIGEST_LEN		64
 #define CROWDSHARE_KEY_LEN		32
 #define CROWDSHARE_SEEN_MAX_DEFAULT	65536
-#define CROWDSHARE_SEEN_MAX_LIMIT	(1U << 26)	/* 2 GB, what one allocation gives */
+#define CROWDSHARE_SEEN_MAX_LIMIT	(1U << 30)	/* 30 GiB: 280 Mbit/s for half a day */
 #define CROWDSHARE_LIFETIME_DEFAULT	43200		/* 12 h */
 #define CROWDSHARE_LIFETIME_LIMIT	31536000	/* 1 year */
 
