@@ -5,12 +5,13 @@
  *
  * Layout. A line is one cache line with room for three entries of 20 bytes. There are 15 lines for
  * 32 entries of capacity, so 30 bytes an entry, and a full set fills its lines to 71 %. A digest
- * belongs in the line that SipHash-2-4 under a random key says. If that is taken the entry goes to
- * one of the next lines of the same segment, and each line that it passed counts it in @passed, so
- * that a lookup knows when to stop: most lookups, hit or miss, touch one cache line. A segment has
- * 256 lines or more; it overflows with a probability of 2^-70 when the set is full (9.5 standard
- * deviations of the number of entries that belong in it), and an entry that finds no place is
- * refused like any other.
+ * belongs in the line that hsiphash (SipHash-1-3 on machines of 64 bits) under a random key says: a
+ * hash that nobody outside sees needs no more (Documentation/security/siphash.rst). If that is taken
+ * the entry goes to one of the next lines of the same segment, and each line that it passed counts
+ * it in @passed, so that a lookup knows when to stop: most lookups, hit or miss, touch one cache
+ * line, or that and the one beside it. A segment has 256 lines or more; it overflows with a
+ * probability of 2^-70 when the set is full (9.5 standard deviations of the number of entries that
+ * belong in it), and an entry that finds no place is refused like any other.
  *
  * Memory is allocated in chunks of 256 KiB, which come from the kernel's linear map as long as there
  * are such pieces: it is mapped by huge pages, or not through the TLB at all, where one mapping of
@@ -20,10 +21,11 @@
  *
  * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and
  * see once more one that is being forgotten, but never one that was not there: an entry's key is
- * written while its deadline is 0, and the deadline is published with a release. The decision is
- * made by cs_seen_insert(), which scans again under the segment's lock. Since a digest belongs in
- * one segment, of two CPUs that insert the same digest at once exactly one is told CS_SEEN_NEW. The
- * lock is taken with softirqs disabled, as inserts come from softirq and, by way of netlink, from
+ * written while its deadline is 0, and the deadline is published with a release. Who read the
+ * deadline of the entry that had the place before may take the new one for known a moment early. The
+ * decision is made by cs_seen_insert(), which scans again under the segment's lock. Since a digest
+ * belongs in one segment, of two CPUs that insert the same digest at once exactly one is told
+ * CS_SEEN_NEW. The lock is taken with softirqs disabled, as inserts come from softirq and, by way of netlink, from
  * processes, which disable them. Entries do not move while they live, so a dump misses none that
  * was there when it began.
  *
@@ -52,9 +54,10 @@ static u64 cs_seen_word(const u8 *digest, int i)
  */
 u32 cs_seen_line(const struct cs_seen *seen, const u8 *digest)
 {
-	u64 hash = siphash_2u64(cs_seen_word(digest, 0), cs_seen_word(digest, 1), &seen->key);
+	u64 k0 = cs_seen_word(digest, 0), k1 = cs_seen_word(digest, 1);
+	u32 hash = hsiphash_4u32((u32)k0, (u32)(k0 >> 32), (u32)k1, (u32)(k1 >> 32), &seen->key);
 
-	return reciprocal_scale((u32)hash, seen->nr_lines);
+	return reciprocal_scale(hash, seen->nr_lines);
 }
 
 /* The line behind @line, wrapping within the segment. */
@@ -88,18 +91,17 @@ static u32 cs_seen_segment_end(const struct cs_seen *seen, u32 segment)
 /* Is an entry with this key in the line? Its deadline, or 0. */
 static u32 cs_seen_match(const struct cs_seen_line *line, u64 k0, u64 k1)
 {
-	u32 deadline;
+	u32 deadline = 0, differs, at;
 	int i;
 
+	/* no branches: which place it is can't be predicted */
 	for (i = 0; i < CS_SEEN_WAYS; i++) {
-		if (READ_ONCE(line->key[i][0]) != k0 || READ_ONCE(line->key[i][1]) != k1)
-			continue;
 		/* pairs with the release in cs_seen_put() */
-		deadline = smp_load_acquire(&line->deadline[i]);
-		if (deadline)
-			return deadline;
+		at = smp_load_acquire(&line->deadline[i]);
+		differs = ((READ_ONCE(line->key[i][0]) ^ k0) | (READ_ONCE(line->key[i][1]) ^ k1)) != 0;
+		deadline |= at & (differs - 1);
 	}
-	return 0;
+	return deadline;
 }
 
 /**

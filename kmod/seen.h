@@ -89,7 +89,7 @@ struct cs_seen {
 	u32 nr_segments;
 	u32 max;
 	u32 epoch;
-	siphash_key_t key;
+	hsiphash_key_t key;
 	u32 forgotten;
 	atomic_t count ____cacheline_aligned;
 };

@@ -28,6 +28,8 @@
 #define CS_SPREAD_QUEUE	1024	/* frames that wait for a CPU */
 #define CS_SPREAD_BATCH	64	/* frames that it takes at a time */
 #define CS_SPREAD_KEEP	16	/* new messages in a tick that a CPU keeps for itself */
+#define CS_SPREAD_SHARES 16	/* shares of the messages that a CPU has */
+#define CS_SPREAD_GIVEN	3	/* of these, given away by who receives */
 
 /**
  * struct cs_spread_cpu - what waits for a CPU
@@ -61,14 +63,21 @@ static struct cs_spread_cb *cs_spread_cb(struct sk_buff *skb)
 	return (struct cs_spread_cb *)skb->cb;
 }
 
-/* Which CPU a message is for: any, as long as it is the same for all copies. */
+/*
+ * Which CPU a message is for: any, as long as it is the same for all copies. The CPU that receives
+ * has that to do too, and gives some of its own share to the next one.
+ */
 static unsigned int cs_spread_target(const struct cs_frame *frame)
 {
-	unsigned int nr = num_online_cpus();
+	unsigned int nr = num_online_cpus(), share, cpu;
 	u32 word;
 
 	memcpy(&word, cs_frame_message(frame)->digest, sizeof(word));
-	return cpumask_nth(reciprocal_scale(word, nr), cpu_online_mask);
+	share = reciprocal_scale(word, nr * CS_SPREAD_SHARES);
+	cpu = cpumask_nth(share / CS_SPREAD_SHARES, cpu_online_mask);
+	if (cpu == smp_processor_id() && share % CS_SPREAD_SHARES < CS_SPREAD_GIVEN)
+		cpu = cpumask_nth((share / CS_SPREAD_SHARES + 1) % nr, cpu_online_mask);
+	return cpu;
 }
 
 /* Has this CPU so many new messages that it had better share them? */

@@ -78,7 +78,7 @@ static atomic64_t csb_serial;
 /* numbers of the messages that are made again, and when all messages expire */
 static u64 csb_first;
 static u64 csb_expiry;
-static char csb_result[2048];
+static char csb_result[4096];
 /* where a frame is made before it is cut into pages */
 static u8 csb_buffer[CSB_SIZE_MAX];
 static DEFINE_MUTEX(csb_lock);

@@ -22,6 +22,7 @@
 
 #define CSB_CHUNK	4096
 #define CSB_FILL	16
+#define CSB_BURST	16
 #define CSB_LOOKUPS	(256u * CSB_CHUNK)
 #define CSB_DEADLINE	1900000000u
 
@@ -44,12 +45,16 @@ struct csb_entry {
  * @insert: of CSB_LOOKUPS inserts
  * @hit: of CSB_LOOKUPS lookups of keys that are there
  * @miss: of CSB_LOOKUPS lookups of keys that are not
+ * @bhit: as @hit, in bursts
+ * @bmiss: as @miss, in bursts
  * @expire: of all entries, freeing included
  */
 struct csb_times {
 	u64 insert;
 	u64 hit;
 	u64 miss;
+	u64 bhit;
+	u64 bmiss;
 	u64 expire;
 };
 
@@ -134,6 +139,32 @@ static __always_inline u64 csb_time(bool (*lookup)(void *set, const u8 *key), vo
 		for (i = chunk * CSB_CHUNK; i < (chunk + 1) * CSB_CHUNK; i++) {
 			csb_key(csb_pick(i, entries, hit), key);
 			*found += lookup(set, key);
+		}
+		ns[chunk] = ktime_get_ns() - start;
+	}
+	sort(ns, ARRAY_SIZE(ns), sizeof(*ns), csb_compare_chunks, NULL);
+	return ns[ARRAY_SIZE(ns) / 2] * ARRAY_SIZE(ns);
+}
+
+/* Lookups as the data plane does them: the lines of a burst are asked for first. */
+static u64 csb_time_bursts(struct cs_seen *seen, u32 entries, bool hit, u32 *found)
+{
+	static u64 ns[CSB_LOOKUPS / CSB_CHUNK];
+	u8 key[CSB_BURST][CS_SEEN_KEY_LEN];
+	u32 line[CSB_BURST], i, j, chunk;
+	u64 start;
+
+	for (chunk = 0; chunk < ARRAY_SIZE(ns); chunk++) {
+		cond_resched();
+		start = ktime_get_ns();
+		for (i = chunk * CSB_CHUNK; i < (chunk + 1) * CSB_CHUNK; i += CSB_BURST) {
+			for (j = 0; j < CSB_BURST; j++) {
+				csb_key(csb_pick(i + j, entries, hit), key[j]);
+				line[j] = cs_seen_line(seen, key[j]);
+				cs_seen_prefetch(seen, line[j]);
+			}
+			for (j = 0; j < CSB_BURST; j++)
+				*found += !!cs_seen_lookup(seen, key[j], line[j]);
 		}
 		ns[chunk] = ktime_get_ns() - start;
 	}
@@ -256,14 +287,16 @@ static u64 csb_table_bytes(struct rhashtable *table, u32 made)
 static bool csb_lookups(struct cs_seen *seen, struct rhashtable *table, u32 entries,
 			struct csb_times *s, struct csb_times *t, u64 *keys)
 {
-	u32 found = 0, t_found = 0, ignored = 0;
+	u32 found = 0, b_found = 0, t_found = 0, ignored = 0;
 
 	*keys = csb_time(csb_lookup_nothing, NULL, entries, true, &ignored);
 	s->hit = csb_time(csb_lookup_seen, seen, entries, true, &found);
 	t->hit = csb_time(csb_lookup_table, table, entries, true, &t_found);
 	s->miss = csb_time(csb_lookup_seen, seen, entries, false, &found);
 	t->miss = csb_time(csb_lookup_table, table, entries, false, &t_found);
-	return found == CSB_LOOKUPS && t_found == CSB_LOOKUPS;
+	s->bhit = csb_time_bursts(seen, entries, true, &b_found);
+	s->bmiss = csb_time_bursts(seen, entries, false, &b_found);
+	return found == CSB_LOOKUPS && b_found == CSB_LOOKUPS && t_found == CSB_LOOKUPS;
 }
 
 static int csb_compare(struct cs_seen *seen, struct rhashtable *table, u32 entries, u32 rounds,
@@ -280,8 +313,9 @@ static int csb_compare(struct cs_seen *seen, struct rhashtable *table, u32 entri
 	for (i = 0; i < rounds; i++) {
 		good &= csb_lookups(seen, table, entries, &s, &t, &keys);
 		n += scnprintf(result + n, size - n, "round entries %u lookups %u key %llu "
-			       "seen hit %llu miss %llu rhashtable hit %llu miss %llu\n", entries,
-			       CSB_LOOKUPS, keys, s.hit, s.miss, t.hit, t.miss);
+			       "seen hit %llu miss %llu bhit %llu bmiss %llu "
+			       "rhashtable hit %llu miss %llu\n", entries, CSB_LOOKUPS, keys,
+			       s.hit, s.miss, s.bhit, s.bmiss, t.hit, t.miss);
 	}
 	n += scnprintf(result + n, size - n, "set entries %u lookups %u key %llu "
 		       "seen insert %llu bytes %zu rhashtable insert %llu bytes %llu ", entries,

@@ -56,6 +56,18 @@ open_node() {
 	done
 }
 
+# young_node: cs2 on y0, y1, y2, open, with a seen-set of the default size and little in it.
+young_node() {
+	local port
+	devices y0 y1 y2
+	device cs2
+	must "$csnl" dev set cs2 deliver none
+	for port in y0 y1 y2; do
+		must "$csnl" port add $port dev cs2 auth off
+	done
+	csbench rx y0 known 16384 1400
+}
+
 # tagged_node: cs1 on t0, t1, t2, with eight peers on t0 and one on each of the others.
 tagged_node() {
 	local port peer
@@ -112,6 +124,14 @@ check_filters() {
 	echo "frames that the nft set knew: ${found:-unknown}"
 }
 
+# young ROUND: its seen-set is emptied in each round, or it would be full.
+young() {
+	must "$csnl" seen flush dev cs2
+	csbench rx y0 known 16384 1400
+	measure "$1" young rx y0 known $frames 1400 8
+	measure "$1" young_new rx y0 new $few 1400
+}
+
 duplicates() {
 	measure "$1" dup rx c0 dup $frames 1400
 	measure "$1" nft_drop rx n0 dup $frames 1400
@@ -147,6 +167,7 @@ devices b0 b1 b2
 bridge br0 b0 b1 b2
 open_node
 tagged_node
+young_node
 filters
 # a node that has been up for a while: a million messages are known, to both
 csbench rx c0 new $((1000000 / scale)) 256
@@ -156,6 +177,7 @@ csbench rx c0 known 16384 1400
 csbench rx s0 known 16384 1400
 for ((round = 1; round <= rounds; round++)); do
 	duplicates $round
+	young $round
 	new $round
 	tagged $round
 done

@@ -20,16 +20,16 @@ noted() {
 				v[of "_" $i] = $(++i) + 0
 		}
 		key = v["_key"] / v["_lookups"]
-		split("hit miss insert expire bytes", what)
+		split("hit miss bhit bmiss insert expire bytes", what)
 		for (k = split("seen rhashtable", whose); k; k--) {
 			of = "_" whose[k]
-			for (w = 1; w <= 5; w++) {
+			for (w = 1; w <= 6; w++) {
 				value = of "_" what[w]
 				if (!(value in v))
 					continue
-				per = w <= 3 ? v["_lookups"] : v["_entries"]
+				per = w <= 5 ? v["_lookups"] : v["_entries"]
 				printf "%s %s%s %f\n", round, name, value,
-					v[value] / per - (w <= 3 ? key : 0)
+					v[value] / per - (w <= 5 ? key : 0)
 			}
 		}
 		round++

@@ -109,7 +109,7 @@ static inline u32 reciprocal_scale(u32 value, u32 ceiling)
 	return (u32)(((u64)value * ceiling) >> 32);
 }
 
-typedef struct { u64 key[2]; } siphash_key_t;
+typedef struct { u64 key[2]; } siphash_key_t, hsiphash_key_t;
 
 static inline u64 siphash_2u64(u64 a, u64 b, const siphash_key_t *key)
 {
@@ -119,6 +119,12 @@ static inline u64 siphash_2u64(u64 a, u64 b, const siphash_key_t *key)
 	crypto_shorthash((unsigned char *)&out, (const unsigned char *)in, sizeof(in),
 			 (const unsigned char *)key);
 	return out;
+}
+
+/* 32 bits of SipHash-2-4, where the kernel takes SipHash-1-3 */
+static inline u32 hsiphash_4u32(u32 a, u32 b, u32 c, u32 d, const hsiphash_key_t *key)
+{
+	return (u32)siphash_2u64((u64)b << 32 | a, (u64)d << 32 | c, key);
 }
 
 #endif /* _UNIT_KERNEL_H */
