@@ -23,7 +23,7 @@ noted() {
 		split("hit miss bhit bmiss insert expire bytes", what)
 		for (k = split("seen rhashtable", whose); k; k--) {
 			of = "_" whose[k]
-			for (w = 1; w <= 6; w++) {
+			for (w = 1; w <= 7; w++) {
 				value = of "_" what[w]
 				if (!(value in v))
 					continue
