@@ -8,7 +8,7 @@
  * the first is hashed. What is known or forged does not come here: it costs less than handing it
  * over.
  *
- * As long as a CPU has few new messages it keeps them. A queue that is full takes no more, and the
+ * As long as a CPU has few new messages, or the others as many, it keeps them. A queue that is full takes no more, and the
  * CPU that has the frame does the work itself: nothing is lost, and memory is bounded.
  *
  * Concurrency. A queue is protected by its lock, taken for each frame by who hands over, and once
@@ -37,8 +37,8 @@
  * @tasklet: works on them
  * @csd: tells the CPU
  * @told: it was told, and has not begun
- * @tick: jiffies of the last new message that arrived on the CPU itself
- * @in_tick: number of these in that tick
+ * @tick: jiffies of the last new message that arrived on the CPU itself; others read it
+ * @in_tick: number of these in that tick; likewise
  */
 struct cs_spread_cpu {
 	struct sk_buff_head queue;
@@ -87,10 +87,20 @@ static bool cs_spread_busy(struct cs_spread_cpu *this)
 
 	/* another tick, not a later one: a CPU may have been idle for longer than jiffies last */
 	if (this->tick != now) {
-		this->tick = now;
-		this->in_tick = 0;
+		WRITE_ONCE(this->in_tick, 0);
+		WRITE_ONCE(this->tick, now);
 	}
-	return ++this->in_tick > CS_SPREAD_KEEP;
+	WRITE_ONCE(this->in_tick, this->in_tick + 1);
+	return this->in_tick > CS_SPREAD_KEEP;
+}
+
+/*
+ * Does a CPU receive so many itself that handing over would only cost time? Then two copies of a
+ * message may be hashed at once, if they arrive on two CPUs within the time that one takes.
+ */
+static bool cs_spread_loaded(const struct cs_spread_cpu *to, const struct cs_spread_cpu *this)
+{
+	return READ_ONCE(to->tick) == this->tick && READ_ONCE(to->in_tick) > this->in_tick / 2;
 }
 
 static void cs_spread_tell(struct cs_spread_cpu *to, unsigned int cpu)
@@ -118,6 +128,8 @@ bool cs_spread(const struct cs_frame *frame)
 	if (cpu == smp_processor_id() || cpu >= nr_cpu_ids)
 		return false;
 	to = per_cpu_ptr(&cs_spread_cpus, cpu);
+	if (cs_spread_loaded(to, this_cpu_ptr(&cs_spread_cpus)))
+		return false;
 	cs_spread_cb(frame->skb)->port = frame->port;
 	spin_lock(&to->queue.lock);
 	queued = skb_queue_len(&to->queue) < CS_SPREAD_QUEUE;

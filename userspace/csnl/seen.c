@@ -201,17 +201,18 @@ static int seen_save(struct csnl *cs, struct args *args)
 	const char *path = args_next(args, "FILE");
 	struct seenfile file = { 0 };
 	char error[4352];
+	size_t size, count;
 	uint8_t *data;
-	size_t size;
 
 	dump_entries(cs, args, parse_dev(cs, args), &file);
 	file.saved = time(NULL);
+	count = file.count;
 	data = seenfile_encode(&file, &size);
 	if (!data)
 		args_die(args, "file '%s': %s", path, strerror(ENOMEM));
 	if (seenfile_write(path, data, size, error, sizeof(error)))
 		args_die(args, "%s", error);
-	fprintf(stderr, "csnl: seen save: %zu entries saved\n", file.count);
+	fprintf(stderr, "csnl: seen save: %zu entries saved\n", count);
 	free(data);
 	seenfile_free(&file);
 	return EXIT_YES;

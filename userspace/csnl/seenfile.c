@@ -26,6 +26,21 @@
 
 _Static_assert(sizeof(struct crowdshare_seen_entry) == ENTRY_LEN, "entry is 20 bytes");
 
+static int reserve(struct seenfile *file, size_t room)
+{
+	uint8_t *data;
+
+	if (file->data && room <= file->room)
+		return 0;
+	data = realloc(file->data, HEAD_LEN + room * ENTRY_LEN + CS_DIGEST_LEN);
+	if (!data)
+		return -ENOMEM;
+	file->data = data;
+	file->entry = (struct crowdshare_seen_entry *)(data + HEAD_LEN);
+	file->room = room;
+	return 0;
+}
+
 /**
  * seenfile_append - add entries as the kernel dumps them
  *
@@ -34,17 +49,11 @@ _Static_assert(sizeof(struct crowdshare_seen_entry) == ENTRY_LEN, "entry is 20 b
 int seenfile_append(struct seenfile *file, const void *entries, size_t count)
 {
 	size_t room = file->room ? file->room : 4096;
-	void *entry;
 
 	while (room < file->count + count)
 		room *= 2;
-	if (room > file->room) {
-		entry = realloc(file->entry, room * ENTRY_LEN);
-		if (!entry)
-			return -ENOMEM;
-		file->entry = entry;
-		file->room = room;
-	}
+	if (reserve(file, room))
+		return -ENOMEM;
 	if (count)
 		memcpy(file->entry + file->count, entries, count * ENTRY_LEN);
 	file->count += count;
@@ -53,7 +62,7 @@ int seenfile_append(struct seenfile *file, const void *entries, size_t count)
 
 void seenfile_free(struct seenfile *file)
 {
-	free(file->entry);
+	free(file->data);
 	memset(file, 0, sizeof(*file));
 }
 
@@ -75,31 +84,32 @@ static uint64_t get_le(const uint8_t *p, int bytes)
 }
 
 /**
- * seenfile_encode - the bytes of the file
+ * seenfile_encode - make the bytes of the file out of the entries, where they stand
+ * @file: has no entries afterwards
+ *
+ * A seen-set of millions is not copied: the memory of a router is small.
  *
  * Return: @size bytes, to be freed, or NULL if there is no memory.
  */
-uint8_t *seenfile_encode(const struct seenfile *file, size_t *size)
+uint8_t *seenfile_encode(struct seenfile *file, size_t *size)
 {
 	size_t len = HEAD_LEN + file->count * ENTRY_LEN, i;
-	uint8_t *data = malloc(len + CS_DIGEST_LEN), *p;
+	uint8_t *data, *p;
 
-	if (!data)
+	if (reserve(file, file->count))
 		return NULL;
+	data = file->data;
 	memcpy(data, MAGIC, 8);
 	put_le(data + 8, VERSION, 4);
 	put_le(data + 12, 0, 4);
 	put_le(data + 16, file->saved, 8);
 	put_le(data + 24, file->count, 8);
-	for (i = 0, p = data + HEAD_LEN; i < file->count; i++, p += ENTRY_LEN) {
-		memcpy(p, file->entry[i].digest, 16);
+	for (i = 0, p = data + HEAD_LEN; i < file->count; i++, p += ENTRY_LEN)
 		put_le(p + 16, file->entry[i].left, 4);
-	}
-	if (cs_sha512(data, len, p)) {
-		free(data);
+	if (cs_sha512(data, len, p))
 		return NULL;
-	}
 	*size = len + CS_DIGEST_LEN;
+	memset(file, 0, sizeof(*file));
 	return data;
 }
 
@@ -156,14 +166,12 @@ int seenfile_decode(struct seenfile *file, const void *data, size_t size, char *
 		snprintf(error, error_size, "%s", wrong);
 		return -EBADMSG;
 	}
-	file->saved = get_le(p + 16, 8);
-	file->count = get_le(p + 24, 8);
-	file->room = file->count;
-	file->entry = calloc(file->count + 1, ENTRY_LEN);
-	if (!file->entry) {
+	if (reserve(file, get_le(p + 24, 8))) {
 		snprintf(error, error_size, "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
+	file->saved = get_le(p + 16, 8);
+	file->count = get_le(p + 24, 8);
 	for (i = 0, p += HEAD_LEN; i < file->count; i++, p += ENTRY_LEN) {
 		memcpy(file->entry[i].digest, p, 16);
 		file->entry[i].left = get_le(p + 16, 4);

@@ -24,20 +24,22 @@
  * struct seenfile - entries of a seen-set in memory
  * @saved: Unix seconds when they were read from the kernel
  * @count: number of entries
- * @room: number that @entry has memory for
- * @entry: the entries, in host byte order
+ * @room: number that @data has memory for
+ * @data: memory for the whole file
+ * @entry: the entries, where they stand in @data, in host byte order
  */
 struct seenfile {
 	uint64_t			saved;
 	size_t				count;
 	size_t				room;
+	uint8_t				*data;
 	struct crowdshare_seen_entry	*entry;
 };
 
 int seenfile_append(struct seenfile *file, const void *entries, size_t count);
 void seenfile_free(struct seenfile *file);
 
-uint8_t *seenfile_encode(const struct seenfile *file, size_t *size);
+uint8_t *seenfile_encode(struct seenfile *file, size_t *size);
 int seenfile_decode(struct seenfile *file, const void *data, size_t size, char *error,
 		    size_t error_size);
 size_t seenfile_age(struct seenfile *file, uint64_t now);
