@@ -10,10 +10,10 @@
  * tasklet, in the same round of softirqs in which its frames came: none waits for the next.
  *
  * Concurrency. A burst belongs to its CPU and is touched with softirqs disabled only, so it has no
- * lock. While it is worked on no frames are added, so that what is worked on may itself bring frames
- * in (a tunnel to this host); these are worked on at once. The tasklet of a CPU that is gone runs on
- * another one; the CPU does not come back before it has. Who removes a port waits until the burst of
- * each CPU that has frames then was worked on once.
+ * lock. While it is worked on no frames are added, so that what is worked on may itself bring
+ * frames in (a tunnel to this host); these are worked on at once. The tasklet of a CPU that is gone
+ * runs on another one; the CPU does not come back before it has. Who removes a port waits until
+ * each burst that has frames then was worked on once.
  */
 #include <linux/cpu.h>
 #include <linux/delay.h>
@@ -22,7 +22,7 @@
 
 #include "burst.h"
 
-#define CS_BURST 16	/* frames: enough for the memory to answer, few enough to stay in the cache */
+#define CS_BURST 16	/* frames: enough for memory to answer, few enough for the cache */
 
 /**
  * struct cs_burst - the frames of a CPU

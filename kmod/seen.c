@@ -6,28 +6,28 @@
  * Layout. A line is one cache line with room for three entries of 20 bytes. There are 15 lines for
  * 32 entries of capacity, so 30 bytes an entry, and a full set fills its lines to 71 %. A digest
  * belongs in the line that hsiphash (SipHash-1-3 on machines of 64 bits) under a random key says: a
- * hash that nobody outside sees needs no more (Documentation/security/siphash.rst). If that is taken
- * the entry goes to one of the next lines of the same segment, and each line that it passed counts
- * it in @passed, so that a lookup knows when to stop: most lookups, hit or miss, touch one cache
- * line, or that and the one beside it. A segment has 256 lines or more; it overflows with a
+ * hash that nobody outside sees needs no more (Documentation/security/siphash.rst). If that line is
+ * full the entry goes to one of the next lines of the same segment, and each line that it passed
+ * counts it in @passed, so that a lookup knows when to stop: most lookups, hit or miss, touch one
+ * cache line, or that and the one beside it. A segment has 256 lines or more; it overflows with a
  * probability of 2^-70 when the set is full (9.5 standard deviations of the number of entries that
  * belong in it), and an entry that finds no place is refused like any other.
  *
- * Memory is allocated in chunks of 256 KiB, which come from the kernel's linear map as long as there
- * are such pieces: it is mapped by huge pages, or not through the TLB at all, where one mapping of
- * small pages would cost a TLB miss for each lookup, dearer than the cache miss.
+ * Memory is allocated in chunks of 256 KiB, which come from the kernel's linear map as long as
+ * there are such pieces: it is mapped by huge pages, or not through the TLB at all, where one
+ * mapping of small pages would cost a TLB miss for each lookup, dearer than the cache miss.
  *
  * Nothing unexpired is ever evicted: when @count has reached @max, a new digest is refused.
  *
  * Concurrency. cs_seen_lookup() takes no lock: it may overlook an entry that is being added, and
  * see once more one that is being forgotten, but never one that was not there: an entry's key is
  * written while its deadline is 0, and the deadline is published with a release. Who read the
- * deadline of the entry that had the place before may take the new one for known a moment early. The
- * decision is made by cs_seen_insert(), which scans again under the segment's lock. Since a digest
- * belongs in one segment, of two CPUs that insert the same digest at once exactly one is told
- * CS_SEEN_NEW. The lock is taken with softirqs disabled, as inserts come from softirq and, by way of netlink, from
- * processes, which disable them. Entries do not move while they live, so a dump misses none that
- * was there when it began.
+ * deadline of the entry that had the place before may take the new one for known a moment early.
+ * The decision is made by cs_seen_insert(), which scans again under the segment's lock. Since a
+ * digest belongs in one segment, of two CPUs that insert the same digest at once exactly one is
+ * told CS_SEEN_NEW. The lock is taken with softirqs disabled, as inserts come from softirq and, by
+ * way of netlink, from processes, which disable them. Entries do not move while they live, so a
+ * dump misses none that was there when it began.
  *
  * This file uses nothing but types, memory, spinlocks, atomics and siphash, and is compiled in
  * userspace too, for unit tests, fuzzing and benchmarks (selftests/unit).
@@ -91,15 +91,17 @@ static u32 cs_seen_segment_end(const struct cs_seen *seen, u32 segment)
 /* Is an entry with this key in the line? Its deadline, or 0. */
 static u32 cs_seen_match(const struct cs_seen_line *line, u64 k0, u64 k1)
 {
-	u32 deadline = 0, differs, at;
+	u32 deadline = 0, at;
+	u64 differs;
 	int i;
 
 	/* no branches: which place it is can't be predicted */
 	for (i = 0; i < CS_SEEN_WAYS; i++) {
 		/* pairs with the release in cs_seen_put() */
 		at = smp_load_acquire(&line->deadline[i]);
-		differs = ((READ_ONCE(line->key[i][0]) ^ k0) | (READ_ONCE(line->key[i][1]) ^ k1)) != 0;
-		deadline |= at & (differs - 1);
+		differs = READ_ONCE(line->key[i][0]) ^ k0;
+		differs |= READ_ONCE(line->key[i][1]) ^ k1;
+		deadline |= differs ? 0 : at;
 	}
 	return deadline;
 }

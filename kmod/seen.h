@@ -61,7 +61,7 @@ struct cs_seen_line {
 } __aligned(64);
 
 /**
- * struct cs_seen_segment - a run of CS_SEEN_SEGMENT_LINES lines; the last also has what is left over
+ * struct cs_seen_segment - a run of CS_SEEN_SEGMENT_LINES lines; the last has the rest too
  * @lock: serialises all changes to the run's lines
  * @earliest: a lower bound of the deadlines of its entries, on the boot and on the wall clock
  */

@@ -8,8 +8,9 @@
  * the first is hashed. What is known or forged does not come here: it costs less than handing it
  * over.
  *
- * As long as a CPU has few new messages, or the others as many, it keeps them. A queue that is full takes no more, and the
- * CPU that has the frame does the work itself: nothing is lost, and memory is bounded.
+ * As long as a CPU has few new messages, or the others as many, it keeps them. A queue that is full
+ * takes no more, and the CPU that has the frame does the work itself: nothing is lost, and memory
+ * is bounded.
  *
  * Concurrency. A queue is protected by its lock, taken for each frame by who hands over, and once
  * for a batch by who works. Its CPU is told by an interprocessor interrupt, which starts a tasklet.

@@ -125,7 +125,8 @@ events_count() { [ "$(grep -cE "\"event\": *\"$1\"" "$work/events")" = "$2" ]; }
 # The highest seen-max takes 30 GiB: more than the machine has. That is an error, not the end of it.
 too_much() {
 	[ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -lt 60000000 ] || return
-	refuse "a seen-set larger than the memory" 'memory' csnl -n b dev set cs0 seen-max 1073741824
+	refuse "a seen-set larger than the memory" 'memory' \
+		csnl -n b dev set cs0 seen-max 1073741824
 	expect "nobody was killed for it" "$(dmesg | grep -c 'Out of memory')" 0
 }
 
