@@ -50,9 +50,9 @@ static void cs_burst_work(struct cs_burst *burst)
 	burst->busy = true;
 	for (i = 0; i < burst->nr; i++)
 		cs_ingress_frame(&burst->frames[i]);
-	/* for who waits in cs_burst_wait(): the frames are gone */
+	/* both for who waits in cs_burst_wait(): the frames are gone */
 	smp_store_release(&burst->nr, 0);
-	smp_store_release(&burst->done, burst->done + 1);
+	smp_store_release(&burst->done, burst->done + 1); /* likewise */
 	burst->busy = false;
 }
 
