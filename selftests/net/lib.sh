@@ -100,7 +100,8 @@ finish() {
 # The kernel's own reports since the test began, and references that were never let go, but for
 # those that are none of our doing.
 complaints() {
-	dmesg | tail -n "+$((dmesg_before + 1))" | ../../scripts/vm/complaints /dev/stdin
+	dmesg | tail -n "+$((dmesg_before + 1))" |
+		"$here/../../scripts/vm/complaints" /dev/stdin
 }
 
 # amount NORMAL QUICK: how many messages, seconds or the like.
