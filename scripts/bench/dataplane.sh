@@ -50,7 +50,7 @@ open_node() {
 	local port
 	devices c0 c1 c2
 	device cs0
-	must "$csnl" dev set cs0 deliver none seen-max 2000000
+	must "$csnl" dev set cs0 deliver none seen-max 4000000
 	for port in c0 c1 c2; do
 		must "$csnl" port add $port dev cs0 auth off
 	done
@@ -75,7 +75,7 @@ tagged_node() {
 	printf 'B%.0s' {1..32} >/tmp/key
 	chmod 600 /tmp/key
 	device cs1
-	must "$csnl" dev set cs1 deliver none seen-max 500000
+	must "$csnl" dev set cs1 deliver none seen-max 4000000
 	for port in t0 t1 t2; do
 		must "$csnl" port add $port dev cs1 auth required
 		must "$csnl" port key $port 1 /tmp/key
