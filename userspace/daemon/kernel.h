@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * All that the daemon asks of the kernel, so that everything else runs without root.
+ *
+ * kernel_open() makes the real one (kernel.c: the module's netlink, rtnetlink, a TPACKET_V3 ring on
+ * the device). Tests of the rest of the daemon make one of their own that keeps what it was told.
+ */
+#ifndef CSD_KERNEL_H
+#define CSD_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "daemon/config.h"
+#include "lib/error.h"
+
+#define KERNEL_LLADDR_LEN 6
+
+/**
+ * struct kernel_link - an interface of the network namespace
+ * @ifindex: its index
+ * @name: its name
+ * @up: administratively up, with carrier
+ * @gone: it was removed; only @ifindex and @name hold
+ * @lladdr: its MAC
+ * @local: its IPv6 link-local address that may be used (not tentative), all zero: none yet
+ * @mtu: its MTU
+ */
+struct kernel_link {
+	uint32_t	ifindex;
+	char		name[IFNAMSIZ];
+	bool		up;
+	bool		gone;
+	uint8_t		lladdr[KERNEL_LLADDR_LEN];
+	uint8_t		local[16];
+	uint32_t	mtu;
+};
+
+/**
+ * struct kernel_contract - a contract as the kernel counts it
+ * @ifindex: port
+ * @lladdr: peer
+ * @id: 1 and on
+ * @direction: enum crowdshare_contract_direction
+ * @bytes: that it covers, from the link header on
+ * @expiry: Unix seconds
+ * @used: bytes that passed under it
+ * @refused: frames that were refused, as they went beyond it
+ */
+struct kernel_contract {
+	uint32_t	ifindex;
+	uint8_t		lladdr[KERNEL_LLADDR_LEN];
+	uint32_t	id;
+	uint32_t	direction;
+	uint64_t	bytes;
+	uint64_t	expiry;
+	uint64_t	used;
+	uint64_t	refused;
+};
+
+/**
+ * struct kernel_events - what the kernel tells, from within the event loop
+ * @frame: a frame on the device, whole, from its Ethernet header on: a message that was verified
+ *	and is new (@own is false; its source MAC and port are those it came with), or one that this
+ *	node sent in (@own is true, and nobody verified it)
+ * @missed: so many frames passed that the daemon was too slow for
+ * @link: an interface came, changed or went; for each that is there also once at the start
+ * @exhausted: a contract has been used up
+ * @full: the seen-set is full
+ */
+struct kernel_events {
+	void (*frame)(void *data, const uint8_t *frame, size_t len, bool own);
+	void (*missed)(void *data, uint64_t count);
+	void (*link)(void *data, const struct kernel_link *link);
+	void (*exhausted)(void *data, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
+	void (*full)(void *data);
+};
+
+struct kernel;
+
+/**
+ * struct kernel_ops - what the daemon asks; see the wrappers below
+ *
+ * All return 0 or a negative errno, with the kernel's own reason in @error.
+ */
+struct kernel_ops {
+	int (*start)(struct kernel *kernel, const struct kernel_events *events, void *data,
+		     struct cs_error *error);
+	void (*stop)(struct kernel *kernel);
+	int (*device)(struct kernel *kernel, const struct config_device *device,
+		      const uint8_t address[16], struct cs_error *error);
+	int (*device_up)(struct kernel *kernel, struct cs_error *error);
+	int (*port_add)(struct kernel *kernel, uint32_t ifindex, uint32_t echo, uint32_t auth,
+			struct cs_error *error);
+	int (*port_del)(struct kernel *kernel, uint32_t ifindex, struct cs_error *error);
+	int (*peer_set)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+			uint32_t state, uint32_t rate, uint64_t byterate, struct cs_error *error);
+	int (*peer_del)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+			struct cs_error *error);
+	int (*key_set)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		       enum crowdshare_key_use use, uint8_t id, const uint8_t *secret,
+		       struct cs_error *error);
+	int (*key_del)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		       enum crowdshare_key_use use, uint8_t id, struct cs_error *error);
+	int (*contract_add)(struct kernel *kernel, const struct kernel_contract *contract,
+			    struct cs_error *error);
+	int (*contract_del)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+			    uint32_t id, struct cs_error *error);
+	int (*contract_get)(struct kernel *kernel, struct kernel_contract *contract,
+			    struct cs_error *error);
+	int (*send)(struct kernel *kernel, const void *frame, size_t len, struct cs_error *error);
+	int (*remember)(struct kernel *kernel, const uint8_t *digest, uint32_t seconds,
+			struct cs_error *error);
+	int (*known)(struct kernel *kernel, const uint8_t *digest, struct cs_error *error);
+	int (*seen_save)(struct kernel *kernel, const char *path, struct cs_error *error);
+	int (*seen_load)(struct kernel *kernel, const char *path, struct cs_error *error);
+	int (*traffic)(struct kernel *kernel, const char *interface, uint64_t *rx, uint64_t *tx,
+		       struct cs_error *error);
+};
+
+/**
+ * struct kernel - a way to the kernel
+ * @ops: how
+ * @lladdr: MAC of the device, once @ops->device was called
+ *
+ * The first member of what an implementation keeps.
+ */
+struct kernel {
+	const struct kernel_ops	*ops;
+	uint8_t			lladdr[KERNEL_LLADDR_LEN];
+};
+
+/**
+ * kernel_open() - the real kernel
+ * @base: loop in which the events are told
+ * @error: gets the reason of a failure: no module, no permission
+ *
+ * Return: to be ended by kernel->ops->stop(), or NULL.
+ */
+struct kernel *kernel_open(struct event_base *base, struct cs_error *error);
+
+#endif /* CSD_KERNEL_H */

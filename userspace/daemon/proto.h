@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What two daemons say to each other over a session: one CBOR array (RFC 8949) for each letter,
+ * behind four bytes of length, big-endian. See proto.c.
+ */
+#ifndef CSD_PROTO_H
+#define CSD_PROTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <crowdshare/wire.h>
+
+#include "daemon/identity.h"
+#include "lib/error.h"
+
+#define PROTO_VERSION		1
+#define PROTO_MAX		(1 << 20)	/* bytes of a letter */
+#define PROTO_ITEMS_MAX		1024		/* messages of an offer */
+#define PROTO_IDS_MAX		16384		/* ids of a letter */
+#define PROTO_ID_LEN		16
+#define PROTO_SALT_LEN		16
+#define PROTO_FRAME_MAX		(65535 + 120)
+
+/**
+ * enum proto_type - letters; those of the same name below
+ */
+enum proto_type {
+	PROTO_HELLO = 1,	/* first, both ways */
+	PROTO_PING,		/* answered by a PONG */
+	PROTO_PONG,
+	PROTO_PAIRWISE,		/* rotation of the pairwise keys, by the one with the lower address */
+	PROTO_PAIRWISE_ACK,
+	PROTO_PORT_KEY,		/* my port key */
+	PROTO_PORT_KEY_ACK,
+	PROTO_OFFER,
+	PROTO_NO,		/* answers to an OFFER */
+	PROTO_BID,		/* yes is a bid of nothing */
+	PROTO_ACCEPT,		/* answers to a BID */
+	PROTO_REJECT,
+	PROTO_SIGNED,		/* answer to an ACCEPT: the contract holds */
+	PROTO_RECONCILE,	/* begins a reconciliation, with its first symbols */
+	PROTO_SYMBOLS,		/* further ones, on MORE */
+	PROTO_MORE,
+	PROTO_DIFF,		/* what was found, by the decoder */
+	PROTO_WANT,		/* of what DIFF says that I lack */
+	PROTO_MESSAGE,		/* one that was missing */
+	PROTO_CANCEL,		/* messages were delivered */
+	PROTO_RECEIPT,		/* of an ingest, on its way to those whose contract it pays */
+	PROTO_BYE,
+	PROTO_TYPE_MAX,
+};
+
+struct proto_hello {
+	uint32_t	version;
+	uint8_t		lladdr[6];
+	uint32_t	terms;		/* enum crowdshare_peer_state that the sender treats me with */
+	uint64_t	now;		/* Unix seconds */
+	uint8_t		boot[8];	/* random, of this run of the daemon */
+};
+
+struct proto_ping { uint64_t seq; };
+struct proto_key { uint32_t epoch; uint8_t id; uint8_t secret[CS_KEY_LEN]; };
+
+struct proto_offer_item {
+	uint8_t		digest[CS_DIGEST_LEN];
+	uint32_t	size;		/* of the frame, from the link header on */
+	uint64_t	expiry;
+};
+
+struct proto_offer {
+	uint64_t			offer;
+	uint8_t				destination[CS_ADDR_LEN];
+	size_t				nr_items;
+	struct proto_offer_item		*items;
+};
+
+struct proto_no { uint64_t offer; uint32_t reason; };
+
+struct proto_bid {
+	uint64_t	offer;
+	uint32_t	contract;	/* id of the contract to be */
+	uint8_t		nonce[16];
+	uint64_t	rate;		/* millipoints per MiB, 0: yes */
+	uint64_t	expiry;		/* of the contract */
+	uint64_t	valid;		/* seconds that the bid stands */
+	size_t		nr_wanted;
+	uint8_t		*wanted;	/* a bit for each item of the offer, lowest first */
+};
+
+struct proto_accept {
+	uint64_t	offer;
+	const uint8_t	*body;		/* contract_encode() */
+	size_t		len;
+	uint8_t		signature[IDENTITY_SIGNATURE_LEN];	/* buyer's */
+};
+
+struct proto_reject { uint64_t offer; uint32_t reason; };
+struct proto_signed { uint64_t offer; uint8_t signature[IDENTITY_SIGNATURE_LEN]; };
+
+struct proto_symbols {
+	uint32_t	round;
+	uint8_t		salt[PROTO_SALT_LEN];	/* RECONCILE only */
+	const uint8_t	*symbols;
+	size_t		len;
+};
+
+struct proto_more { uint32_t round; uint32_t count; };
+
+struct proto_diff {
+	uint32_t	round;
+	const uint8_t	*yours;		/* ids that I want, PROTO_ID_LEN each */
+	size_t		nr_yours;
+	const uint8_t	*mine;		/* ids that you lack */
+	size_t		nr_mine;
+};
+
+struct proto_want { uint32_t round; const uint8_t *ids; size_t nr_ids; };
+
+struct proto_message {
+	uint8_t		hops;		/* hops_left for the receiver */
+	uint32_t	contract;	/* 0: none */
+	const uint8_t	*message;	/* message header and payload */
+	size_t		len;
+};
+
+struct proto_cancel {
+	uint8_t		public[IDENTITY_PUBLIC_LEN];	/* its address is the destination */
+	uint64_t	expiry;				/* the latest of the messages' */
+	const uint8_t	*digests;			/* CS_DIGEST_LEN each */
+	size_t		nr_digests;			/* at most 64 */
+	uint8_t		signature[IDENTITY_SIGNATURE_LEN];
+};
+
+struct proto_receipt { const uint8_t *body; size_t len; };
+struct proto_bye { uint32_t reason; const char *text; size_t len; };
+
+/**
+ * struct proto_letter - one letter, taken apart
+ * @type: which member of the union holds
+ *
+ * Pointers lead into the buffer that was decoded, but items and wanted, which proto_free() frees.
+ */
+struct proto_letter {
+	enum proto_type	type;
+	union {
+		struct proto_hello	hello;
+		struct proto_ping	ping;		/* and PONG */
+		struct proto_key	key;		/* PAIRWISE, PORT_KEY and their ACKs */
+		struct proto_offer	offer;
+		struct proto_no		no;
+		struct proto_bid	bid;
+		struct proto_accept	accept;
+		struct proto_reject	reject;
+		struct proto_signed	sign;
+		struct proto_symbols	symbols;	/* and RECONCILE */
+		struct proto_more	more;
+		struct proto_diff	diff;
+		struct proto_want	want;
+		struct proto_message	message;
+		struct proto_cancel	cancel;
+		struct proto_receipt	receipt;
+		struct proto_bye	bye;
+	};
+};
+
+/* With the length in front; *out is the caller's to free. */
+int proto_encode(const struct proto_letter *letter, uint8_t **out, size_t *len);
+/* Without the length. -EBADMSG with the reason: not a letter that this version knows, in full. */
+int proto_decode(struct proto_letter *letter, const void *data, size_t len,
+		 struct cs_error *error);
+void proto_free(struct proto_letter *letter);
+const char *proto_type_name(unsigned int type);
+
+#endif /* CSD_PROTO_H */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The store: verified messages, kept within quotas until they expire or were delivered. See
+ * store.c.
+ */
+#ifndef CSD_STORE_H
+#define CSD_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <crowdshare/wire.h>
+
+#include "daemon/config.h"
+#include "lib/error.h"
+
+#define STORE_PEER_LEN	16	/* address of a node; all zero: this node */
+
+/**
+ * enum store_flag - what is known of a message that is kept
+ * @STORE_OWN: this node sent it
+ * @STORE_DELIVERED: known to have reached its destination
+ * @STORE_EARNS: under a contract that still can be earned: never evicted
+ * @STORE_LOCAL: its destination is this node
+ */
+enum store_flag {
+	STORE_OWN	= 1 << 0,
+	STORE_DELIVERED	= 1 << 1,
+	STORE_EARNS	= 1 << 2,
+	STORE_LOCAL	= 1 << 3,
+};
+
+/**
+ * struct store_item - a message of the store
+ * @digest: its digest
+ * @destination: its destination
+ * @expiry: Unix seconds
+ * @arrived: Unix seconds when it was stored
+ * @peer: who gave it, STORE_PEER_LEN bytes of address
+ * @contract: under which it came, 0: none
+ * @hops: hops_left with which it came
+ * @flags: enum store_flag
+ * @size: bytes of @message
+ * @message: message header and payload; valid until the next call into the store
+ */
+struct store_item {
+	uint8_t		digest[CS_DIGEST_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+	uint64_t	expiry;
+	uint64_t	arrived;
+	uint8_t		peer[STORE_PEER_LEN];
+	uint32_t	contract;
+	uint8_t		hops;
+	uint8_t		flags;
+	uint32_t	size;
+	const uint8_t	*message;
+};
+
+/**
+ * enum store_result - what became of a message that was to be stored
+ */
+enum store_result {
+	STORE_ADDED,
+	STORE_KNOWN,		/* is in the store */
+	STORE_CANCELLED,	/* was delivered elsewhere */
+	STORE_EXPIRED,		/* or older than the configured age */
+	STORE_FULL,		/* nothing that may go makes room for it */
+	STORE_FAILED,		/* error says why: disk full, damaged */
+};
+
+/**
+ * struct store_stats - counters and gauges
+ */
+struct store_stats {
+	uint64_t	messages;
+	uint64_t	bytes;		/* of messages with their records, against the quota */
+	uint64_t	quota;
+	uint64_t	cancelled;	/* tombstones */
+	uint64_t	added;
+	uint64_t	expired;
+	uint64_t	evicted;	/* for want of room */
+	uint64_t	refused;	/* full */
+	uint64_t	failed;
+};
+
+struct store;
+
+typedef int (*store_cb)(const struct store_item *item, void *data);
+
+int store_open(struct store **store, const struct config_store *config, struct cs_error *error);
+void store_close(struct store *store);
+void store_configure(struct store *store, const struct config_store *config);
+
+/* One transaction holds many calls; what was not committed is lost by a kill, and only that. */
+int store_commit(struct store *store, struct cs_error *error);
+
+enum store_result store_add(struct store *store, const struct store_item *item, uint64_t now,
+			    struct cs_error *error);
+int store_get(struct store *store, const uint8_t digest[CS_DIGEST_LEN], struct store_item *item);
+int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
+	       struct store_item *item);
+int store_flag(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint8_t set,
+	       uint8_t clear);
+int store_del(struct store *store, const uint8_t digest[CS_DIGEST_LEN]);
+int store_each(struct store *store, store_cb cb, void *data);
+bool store_would_fit(struct store *store, uint64_t bytes, const uint8_t peer[STORE_PEER_LEN],
+		     uint64_t now);
+unsigned int store_expire(struct store *store, uint64_t now);
+
+/* A message that was delivered: dropped if held, and not taken again until it expires. */
+int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint64_t expiry,
+		 const void *notice, size_t len);
+int store_cancelled(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
+		    const void **notice, size_t *len);
+
+void store_stats(struct store *store, struct store_stats *stats);
+
+#endif /* CSD_STORE_H */
