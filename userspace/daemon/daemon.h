@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The daemon: what its parts share. See main.c.
+ *
+ * One process, one thread, one event loop: nothing here needs a lock. Who holds a pointer to a port
+ * or a peer lets go of it in port_gone() or peer_gone().
+ */
+#ifndef CSD_DAEMON_H
+#define CSD_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/identity.h"
+#include "daemon/kernel.h"
+#include "daemon/ledger.h"
+#include "daemon/policy.h"
+#include "daemon/store.h"
+#include "daemon/trust.h"
+
+#define CROWDSHARED_VERSION	"0.1"
+
+struct cancel;
+struct intake;
+struct offers;
+struct peer;
+struct port;
+
+/**
+ * struct daemon - all of it
+ * @base: the event loop
+ * @config: the configuration, as last read
+ * @identity: who this node is
+ * @boot: random, of this run
+ * @trust: whom it lets in
+ * @kernel: the way to the kernel
+ * @store: messages that are kept
+ * @ledger: points
+ * @control: control socket
+ * @tls: what all sessions have in common
+ * @ports: list of ports (port.c)
+ * @peers: list of peers (peer.c)
+ * @intake: messages that come in (intake.c)
+ * @offers: offers under way (offer.c)
+ * @cancel: notices of delivery under way (cancel.c)
+ * @power: batteries, as last looked at
+ * @plan: data plan, as last counted
+ * @market: bid_market() of @config
+ * @started: Unix seconds
+ */
+struct daemon {
+	struct event_base	*base;
+	struct config		config;
+	struct identity		identity;
+	uint8_t			boot[8];
+	struct trust		*trust;
+	struct kernel		*kernel;
+	struct store		*store;
+	struct ledger		*ledger;
+	struct control		*control;
+	SSL_CTX			*tls;
+	struct port		*ports;
+	struct peer		*peers;
+	struct intake		*intake;
+	struct offers		*offers;
+	struct cancel		*cancel;
+	struct policy_power	power;
+	struct policy_plan	plan;
+	time_t			started;
+};
+
+static inline uint64_t daemon_now(void)
+{
+	return time(NULL);
+}
+
+/* nanoseconds of a clock that no one sets */
+static inline uint64_t daemon_ticks(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+#endif /* CSD_DAEMON_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Messages that come in, from the device or over a session, on their way to the store. See
+ * intake.c.
+ */
+#ifndef CSD_INTAKE_H
+#define CSD_INTAKE_H
+
+#include "daemon/daemon.h"
+#include "daemon/proto.h"
+
+/**
+ * struct intake_stats - what came in
+ * @frames: from the device
+ * @own: of these, sent by this node
+ * @missed: passed the device while the daemon was too slow, counted by the kernel
+ * @bad: not a whole message, or with a wrong digest
+ * @injected: came over a session, and were handed to the kernel
+ */
+struct intake_stats {
+	uint64_t	frames;
+	uint64_t	own;
+	uint64_t	missed;
+	uint64_t	bad;
+	uint64_t	injected;
+};
+
+int intake_open(struct daemon *daemon, struct cs_error *error);
+void intake_close(struct daemon *daemon);
+void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool own);
+void intake_missed(struct daemon *daemon, uint64_t count);
+int intake_message(struct peer *peer, const struct proto_message *message);
+const struct intake_stats *intake_stats(const struct daemon *daemon);
+
+/* a frame of a message of the store; @size bytes of room; its length, 0: none */
+size_t intake_frame_of(struct daemon *daemon, const struct store_item *item, const uint8_t *to,
+		       uint8_t hops, uint32_t contract, uint8_t *frame, size_t size);
+
+#endif /* CSD_INTAKE_H */

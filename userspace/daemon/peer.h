@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Peers: neighbours that trust lets in, on a port, with a session and keys. See peer.c.
+ */
+#ifndef CSD_PEER_H
+#define CSD_PEER_H
+
+#include "daemon/daemon.h"
+#include "daemon/port.h"
+#include "daemon/session.h"
+#include "daemon/sync.h"
+
+#define PEER_OLD_KEYS 4
+
+/**
+ * struct peer - a neighbour on a port
+ * @next: in daemon.peers
+ * @daemon: whose it is
+ * @port: where it is
+ * @session: NULL: lost; the peer and its keys stay for the configured time-out, so that a restart
+ *	of its daemon loses no frame
+ * @public: its public key
+ * @address: its hash
+ * @name: how the configuration calls it, or empty
+ * @lladdr: MAC of its frames
+ * @state: enum crowdshare_peer_state in force: the stricter of what both sides say
+ * @rating: per mille
+ * @since: Unix seconds
+ * @offset: seconds that its clock is ahead of ours
+ * @epoch: of the pairwise keys in use
+ * @pairwise_ready: pairwise keys are in use in both directions
+ * @rx_port_epoch: of its port key that we last got
+ * @acked: epoch of our port key that it last confirmed
+ * @old: receive keys that are removed by @expire_keys, id 0: free
+ * @expire_keys: timer
+ * @rotate: timer of the pairwise keys, at the one with the lower address
+ * @vanish: timer: lost for good
+ * @offers: bucket of offers that it makes
+ * @notices: bucket of cancel notices that it passes on
+ * @sync: reconciliation with it
+ */
+struct peer {
+	struct peer		*next;
+	struct daemon		*daemon;
+	struct port		*port;
+	struct session		*session;
+	uint8_t			public[IDENTITY_PUBLIC_LEN];
+	uint8_t			address[CS_ADDR_LEN];
+	char			name[CONFIG_NAME_LEN];
+	uint8_t			lladdr[KERNEL_LLADDR_LEN];
+	uint32_t		state;
+	uint32_t		rating;
+	time_t			since;
+	int64_t			offset;
+	uint32_t		epoch;
+	bool			pairwise_ready;
+	uint32_t		rx_port_epoch;
+	uint32_t		acked;
+	struct peer_old_key {
+		uint8_t		id;
+		uint64_t	due;	/* daemon_ticks() */
+		enum crowdshare_key_use use;
+	}			old[PEER_OLD_KEYS];
+	struct event		*expire_keys;
+	struct event		*rotate;
+	struct event		*vanish;
+	struct policy_bucket	offers;
+	struct policy_bucket	notices;
+	struct sync		sync;
+};
+
+/* session.c calls these */
+int peer_up(struct session *session, struct cs_error *error);
+void peer_down(struct session *session);
+void peer_letter(struct session *session, const struct proto_letter *letter);
+
+/* on a reload: trust may have changed */
+void peer_rejudge_all(struct daemon *daemon);
+void peer_close_all(struct daemon *daemon);
+void peer_close_port(struct port *port);
+
+struct peer *peer_by_lladdr(struct daemon *daemon, const uint8_t *lladdr);
+struct peer *peer_by_address(struct daemon *daemon, const uint8_t *address);
+const char *peer_label(const struct peer *peer);
+
+/* peer_key.c: pairwise keys, and the neighbour's port keys */
+void peer_key_start(struct peer *peer);
+void peer_key_stop(struct peer *peer);
+void peer_key_letter(struct peer *peer, const struct proto_letter *letter);
+int peer_key_send_port_key(struct peer *peer, const struct port_key *key);
+
+#endif /* CSD_PEER_H */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Store and forward between two peers: reconciliation of their stores, and what is missing. See
+ * sync.c.
+ */
+#ifndef CSD_SYNC_H
+#define CSD_SYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/proto.h"
+
+struct event;
+struct peer;
+struct reconcile;
+
+/**
+ * struct sync - the reconciliation with one peer
+ * @set: the set being reconciled, NULL: none
+ * @round: number of the round under way, or the last one
+ * @leading: this node began the round
+ * @began: daemon_ticks() when it did
+ * @timer: of the next round, at the one with the lower address; or of the end of a silent one
+ * @again: a round is wanted as soon as this one ends
+ * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
+ * @head: those of @queue that were given
+ * @tail: how many @queue holds
+ * @room: how many it has memory for
+ * @pump: timer that gives them at the configured rate
+ * @rounds: that ended well
+ * @symbols_bytes: bytes of symbols, DIFF and WANT, both ways
+ * @given: messages
+ * @got: messages
+ */
+struct sync {
+	struct reconcile	*set;
+	uint32_t		round;
+	bool			leading;
+	uint64_t		began;
+	struct event		*timer;
+	bool			again;
+	uint8_t			*queue;
+	size_t			head;
+	size_t			tail;
+	size_t			room;
+	struct event		*pump;
+	uint64_t		rounds;
+	uint64_t		symbols_bytes;
+	uint64_t		given;
+	uint64_t		got;
+};
+
+void sync_start(struct peer *peer);
+void sync_stop(struct peer *peer);
+void sync_letter(struct peer *peer, const struct proto_letter *letter);
+void sync_now(struct peer *peer);
+
+#endif /* CSD_SYNC_H */
