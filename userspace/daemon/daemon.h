@@ -51,7 +51,8 @@ struct port;
  * @cancel: notices of delivery under way (cancel.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
- * @market: bid_market() of @config
+ * @given: bucket of what is given over sessions, bytes
+ * @taken: likewise of what is taken
  * @started: Unix seconds
  */
 struct daemon {
@@ -72,6 +73,8 @@ struct daemon {
 	struct cancel		*cancel;
 	struct policy_power	power;
 	struct policy_plan	plan;
+	struct policy_bucket	given;
+	struct policy_bucket	taken;
 	time_t			started;
 };
 

@@ -23,6 +23,7 @@ struct reconcile;
  * @leading: this node began the round
  * @began: daemon_ticks() when it did
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
+ * @decoded: symbols that came in this round
  * @again: a round is wanted as soon as this one ends
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
  * @head: those of @queue that were given
@@ -40,6 +41,7 @@ struct sync {
 	bool			leading;
 	uint64_t		began;
 	struct event		*timer;
+	size_t			decoded;
 	bool			again;
 	uint8_t			*queue;
 	size_t			head;

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Notices that messages were delivered: they spread, and holders drop them.
+ *
+ * The destination of a message is the hash of a public key; who has that key signs the digests of
+ * what arrived. So a notice proves itself, and can be passed on by whoever: each node passes what
+ * is news to it to all its peers but the one who told.
+ *
+ * A notice names digests only, and who signs it may have made up the claim that they were his. A
+ * node that holds a message can tell: its destination is the signer's address, or the notice is
+ * nothing to it. A node that does not hold the message remembers the claim, goes on to want the
+ * message, and compares when it comes. So nobody can suppress what is not his.
+ *
+ * In the store a notice is a tombstone: a byte that says whether it was proven, the signer's
+ * address, the letter as it goes over a session. Their number is bounded by the configuration, and
+ * their rate by the peer's bucket.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/cancel.h"
+#include "daemon/log.h"
+#include "daemon/peer.h"
+
+#define CONTEXT		"crowdshare cancel v1"
+#define BATCH_MAX	64
+#define BATCH_MSEC	200
+#define NOTICES_RATE	2000	/* digests a second taken from one peer */
+
+/**
+ * struct cancel - the notice being gathered
+ * @digests: of messages that reached this node
+ * @count: their number
+ * @expiry: the latest of theirs
+ * @timer: signs and sends it
+ */
+struct cancel {
+	uint8_t		digests[BATCH_MAX][CS_DIGEST_LEN];
+	size_t		count;
+	uint64_t	expiry;
+	struct event	*timer;
+};
+
+/**
+ * struct tombstone - head of what the store keeps of a notice
+ * @proven: the message was held here, and its destination is @address
+ * @address: the signer's; the letter, without its length, follows
+ */
+struct tombstone {
+	uint8_t	proven;
+	uint8_t	address[CS_ADDR_LEN];
+};
+
+/* What is signed: the latest expiry, then the digests. */
+static size_t signed_data(uint8_t *data, uint64_t expiry, const uint8_t *digests, size_t count)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		data[i] = expiry >> (56 - 8 * i);
+	memcpy(data + 8, digests, count * CS_DIGEST_LEN);
+	return 8 + count * CS_DIGEST_LEN;
+}
+
+static void tell_all(struct daemon *daemon, const struct peer *but,
+		     const struct proto_letter *letter)
+{
+	struct peer *peer;
+
+	for (peer = daemon->peers; peer; peer = peer->next)
+		if (peer != but && peer->session)
+			session_send(peer->session, letter);
+}
+
+/* Buries one digest; tells whether that was news. */
+static bool bury(struct daemon *daemon, const uint8_t *digest, const struct proto_cancel *cancel,
+		 const uint8_t *letter, size_t len, const uint8_t address[CS_ADDR_LEN])
+{
+	struct tombstone *stone;
+	struct store_item item;
+	bool held, news;
+
+	held = !store_get(daemon->store, digest, &item);
+	if (held && memcmp(item.destination, address, CS_ADDR_LEN))
+		return false;
+	news = cancel_state(daemon, digest) == CANCEL_NONE;
+	if (!held && !news)
+		return false;
+	stone = malloc(sizeof(*stone) + len);
+	if (!stone)
+		return false;
+	stone->proven = held;
+	memcpy(stone->address, address, CS_ADDR_LEN);
+	memcpy(stone + 1, letter, len);
+	if (store_cancel(daemon->store, digest, cancel->expiry, stone, sizeof(*stone) + len))
+		news = false;
+	free(stone);
+	return news;
+}
+
+/* Buries all of a notice that is known to be signed; tells whether any of it was news. */
+static bool apply(struct daemon *daemon, const struct proto_letter *letter)
+{
+	const struct proto_cancel *cancel = &letter->cancel;
+	uint8_t address[CS_ADDR_LEN], *encoded;
+	bool news = false;
+	size_t i, len;
+
+	identity_address(cancel->public, address);
+	if (proto_encode(letter, &encoded, &len))
+		return false;
+	for (i = 0; i < cancel->nr_digests; i++)
+		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, cancel, encoded + 4,
+			     len - 4, address);
+	free(encoded);
+	return news;
+}
+
+static void on_batch(evutil_socket_t fd, short what, void *data)
+{
+	struct proto_letter letter = { .type = PROTO_CANCEL };
+	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
+	struct daemon *daemon = data;
+	struct cancel *cancel = daemon->cancel;
+	size_t len;
+
+	(void)fd;
+	(void)what;
+	if (!cancel->count)
+		return;
+	memcpy(letter.cancel.public, daemon->identity.public, IDENTITY_PUBLIC_LEN);
+	letter.cancel.expiry = cancel->expiry;
+	letter.cancel.digests = cancel->digests[0];
+	letter.cancel.nr_digests = cancel->count;
+	len = signed_data(buffer, cancel->expiry, cancel->digests[0], cancel->count);
+	if (identity_sign(&daemon->identity, CONTEXT, buffer, len, letter.cancel.signature)) {
+		log_error("a notice of delivery can't be signed");
+	} else {
+		apply(daemon, &letter);
+		tell_all(daemon, NULL, &letter);
+	}
+	cancel->count = 0;
+	cancel->expiry = 0;
+}
+
+/**
+ * cancel_open() - begin to gather and pass on notices
+ * @daemon: whose
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cancel_open(struct daemon *daemon, struct cs_error *error)
+{
+	struct cancel *cancel = calloc(1, sizeof(*cancel));
+
+	if (!cancel)
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	daemon->cancel = cancel;
+	cancel->timer = evtimer_new(daemon->base, on_batch, daemon);
+	return cancel->timer ? 0 : cs_error_set(error, -ENOMEM, "out of memory");
+}
+
+/**
+ * cancel_close() - send what was gathered, and end
+ * @daemon: whose
+ */
+void cancel_close(struct daemon *daemon)
+{
+	struct cancel *cancel = daemon->cancel;
+
+	if (!cancel)
+		return;
+	if (cancel->timer) {
+		on_batch(-1, 0, daemon);
+		event_free(cancel->timer);
+	}
+	free(cancel);
+	daemon->cancel = NULL;
+}
+
+/**
+ * cancel_delivered() - a message reached this node, its destination
+ * @daemon: whose
+ * @digest: of the message
+ * @expiry: of the message
+ *
+ * The message stays in the store of this node, whose it is, for as long as it lives; it is proven
+ * to have been delivered, and goes nowhere any more.
+ */
+void cancel_delivered(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN], uint64_t expiry)
+{
+	static const struct timeval soon = { 0, BATCH_MSEC * 1000 };
+	struct cancel *cancel = daemon->cancel;
+
+	memcpy(cancel->digests[cancel->count++], digest, CS_DIGEST_LEN);
+	if (expiry > cancel->expiry)
+		cancel->expiry = expiry;
+	if (cancel->count == BATCH_MAX)
+		on_batch(-1, 0, daemon);
+	else if (!evtimer_pending(cancel->timer, NULL))
+		evtimer_add(cancel->timer, &soon);
+}
+
+/**
+ * cancel_letter() - a peer passes a notice on
+ * @peer: who
+ * @cancel: the notice
+ */
+void cancel_letter(struct peer *peer, const struct proto_cancel *cancel)
+{
+	struct proto_letter letter = { .type = PROTO_CANCEL, .cancel = *cancel };
+	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
+	struct daemon *daemon = peer->daemon;
+	size_t len;
+
+	peer->notices.rate = NOTICES_RATE;
+	if (!policy_bucket_take(&peer->notices, cancel->nr_digests, daemon_ticks())) {
+		log_debug("%s: too many notices of delivery", peer_label(peer));
+		return;
+	}
+	if (cancel->nr_digests > BATCH_MAX || cancel->expiry < daemon_now() ||
+	    cancel->expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
+		return;
+	len = signed_data(buffer, cancel->expiry, cancel->digests, cancel->nr_digests);
+	if (!identity_verify(cancel->public, CONTEXT, buffer, len, cancel->signature)) {
+		log_warning("%s: a notice of delivery with a wrong signature", peer_label(peer));
+		return;
+	}
+	if (apply(daemon, &letter))
+		tell_all(daemon, peer, &letter);
+}
+
+static const struct tombstone *find(struct daemon *daemon, const uint8_t *prefix, size_t *len)
+{
+	const void *stone;
+
+	if (store_cancelled(daemon->store, prefix, &stone, len) ||
+	    *len < sizeof(struct tombstone))
+		return NULL;
+	return stone;
+}
+
+/**
+ * cancel_state() - was a message delivered?
+ * @daemon: whose store to look into
+ * @prefix: beginning of its digest, PROTO_ID_LEN bytes
+ *
+ * Return: what is known.
+ */
+enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
+{
+	const struct tombstone *stone;
+	size_t len;
+
+	stone = find(daemon, prefix, &len);
+	if (!stone)
+		return CANCEL_NONE;
+	return stone->proven ? CANCEL_PROVEN : CANCEL_CLAIMED;
+}
+
+/**
+ * cancel_holds() - does a notice hold for a message that has come in?
+ * @daemon: whose store to look into
+ * @prefix: beginning of its digest
+ * @destination: of the message
+ *
+ * A claim of somebody who is not the destination is forgotten.
+ *
+ * Return: true: the message was delivered.
+ */
+bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
+		  const uint8_t destination[CS_ADDR_LEN])
+{
+	const struct tombstone *stone;
+	size_t len;
+
+	stone = find(daemon, prefix, &len);
+	if (!stone)
+		return false;
+	if (!memcmp(stone->address, destination, CS_ADDR_LEN))
+		return true;
+	store_uncancel(daemon->store, prefix);
+	return false;
+}
+
+/**
+ * cancel_tell() - tell a peer who holds a message that it was delivered
+ * @peer: who
+ * @prefix: beginning of the digest
+ */
+void cancel_tell(struct peer *peer, const uint8_t *prefix)
+{
+	const struct tombstone *stone;
+	struct proto_letter letter;
+	size_t len;
+
+	stone = find(peer->daemon, prefix, &len);
+	if (!stone || !peer->session ||
+	    proto_decode(&letter, stone + 1, len - sizeof(*stone), NULL))
+		return;
+	session_send(peer->session, &letter);
+	proto_free(&letter);
+}

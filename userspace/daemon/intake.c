@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages that come in, from the device or over a session, on their way to the store.
+ *
+ *	device ─ ring ─ known peer? ─ digest, if it is our own ─┐
+ *	session ─ MESSAGE ─ digest ─ inject into the device ────┴─ delivered elsewhere? ─ store
+ *	                                                                └─ for this node: tell all
+ *
+ * What the device hands up was verified by the kernel. What other programs of this node send into
+ * it was not when it is seen here, so it is hashed. What comes over a session is hashed, stored,
+ * and sent into the device, so that the kernel's rule decides about forwarding: hops_left counts as
+ * if the peer's kernel had sent it.
+ *
+ * Additions are committed together, ten times a second: a kill costs what came in since, which
+ * reconciliation brings back.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/cancel.h"
+#include "daemon/intake.h"
+#include "daemon/log.h"
+#include "daemon/offer.h"
+#include "daemon/peer.h"
+#include "lib/ethertype.h"
+#include "lib/message.h"
+
+#define COMMIT_MSEC	100
+#define EXPIRE_SECONDS	10
+
+/**
+ * struct intake - what is under way
+ * @stats: counters
+ * @ethertype: of messages
+ * @commit: timer that commits what was added
+ * @committing: it runs
+ * @expire: timer that drops what has expired
+ * @complained: daemon_ticks() when the store's last failure was logged
+ */
+struct intake {
+	struct intake_stats	stats;
+	uint16_t		ethertype;
+	struct event		*commit;
+	bool			committing;
+	struct event		*expire;
+	uint64_t		complained;
+};
+
+/* The disk does not become less full by a line for each message. */
+static void complain(struct daemon *daemon, const struct cs_error *error)
+{
+	struct intake *intake = daemon->intake;
+	uint64_t now = daemon_ticks();
+
+	if (intake->complained && now - intake->complained < 10000000000ull)
+		return;
+	intake->complained = now;
+	log_error("store: %s", error->text);
+}
+
+static void on_commit(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *daemon = data;
+	struct cs_error error = { "" };
+
+	(void)fd;
+	(void)what;
+	daemon->intake->committing = false;
+	if (store_commit(daemon->store, &error))
+		complain(daemon, &error);
+}
+
+static void on_expire(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval soon = { EXPIRE_SECONDS, 0 };
+	struct daemon *daemon = data;
+
+	(void)fd;
+	(void)what;
+	if (store_expire(daemon->store, daemon_now()))
+		on_commit(-1, 0, daemon);
+	evtimer_add(daemon->intake->expire, &soon);
+}
+
+/**
+ * intake_open() - begin to take messages
+ * @daemon: whose
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int intake_open(struct daemon *daemon, struct cs_error *error)
+{
+	static const struct timeval soon = { EXPIRE_SECONDS, 0 };
+	struct intake *intake = calloc(1, sizeof(*intake));
+
+	if (!intake)
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	daemon->intake = intake;
+	intake->ethertype = cs_ethertype();
+	intake->commit = evtimer_new(daemon->base, on_commit, daemon);
+	intake->expire = evtimer_new(daemon->base, on_expire, daemon);
+	if (!intake->commit || !intake->expire || evtimer_add(intake->expire, &soon)) {
+		intake_close(daemon);
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+/**
+ * intake_close() - commit what came in, and end
+ * @daemon: whose
+ */
+void intake_close(struct daemon *daemon)
+{
+	struct intake *intake = daemon->intake;
+
+	if (!intake)
+		return;
+	if (intake->committing)
+		on_commit(-1, 0, daemon);
+	if (intake->commit)
+		event_free(intake->commit);
+	if (intake->expire)
+		event_free(intake->expire);
+	free(intake);
+	daemon->intake = NULL;
+}
+
+/* What was added or changed in the store is committed soon. */
+static void commit_soon(struct daemon *daemon)
+{
+	static const struct timeval soon = { 0, COMMIT_MSEC * 1000 };
+	struct intake *intake = daemon->intake;
+
+	if (intake->committing)
+		return;
+	intake->committing = !evtimer_add(intake->commit, &soon);
+}
+
+/* Into the store, unless it was delivered; tells whether it was new there. */
+static bool keep(struct daemon *daemon, const struct store_item *item)
+{
+	struct cs_error error = { "" };
+	enum store_result result;
+
+	if (cancel_holds(daemon, item->digest, item->destination))
+		return false;
+	result = store_add(daemon->store, item, daemon_now(), &error);
+	if (result == STORE_FAILED)
+		complain(daemon, &error);
+	if (result != STORE_ADDED)
+		return false;
+	commit_soon(daemon);
+	if (item->flags & STORE_LOCAL)
+		cancel_delivered(daemon, item->digest, item->expiry);
+	return true;
+}
+
+static void fill_item(const struct daemon *daemon, struct store_item *item, const uint8_t *message,
+		      size_t len)
+{
+	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message;
+
+	memcpy(item->digest, hdr->digest, CS_DIGEST_LEN);
+	memcpy(item->destination, hdr->destination, CS_ADDR_LEN);
+	item->expiry = be64toh(hdr->expiry);
+	item->arrived = daemon_now();
+	item->size = len;
+	item->message = message;
+	if (!memcmp(item->destination, daemon->identity.address, CS_ADDR_LEN))
+		item->flags |= STORE_LOCAL;
+}
+
+/**
+ * intake_frame() - a frame on the device
+ * @daemon: whose
+ * @frame: the frame, from its Ethernet header on
+ * @len: its bytes
+ * @own: another program of this node sent it in, to be replicated; else it came in and is verified
+ */
+void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool own)
+{
+	const size_t head = CS_ETH_HLEN + sizeof(struct cs_link_hdr);
+	struct intake *intake = daemon->intake;
+	struct store_item item = { .flags = own ? STORE_OWN : 0 };
+	struct peer *peer = NULL;
+	struct cs_frame parsed;
+
+	intake->stats.frames++;
+	intake->stats.own += own;
+	if (cs_frame_parse(frame, len, intake->ethertype, &parsed) ||
+	    (own && !cs_frame_digest_ok(frame, len))) {
+		intake->stats.bad++;
+		return;
+	}
+	fill_item(daemon, &item, frame + head, len - head);
+	item.hops = parsed.link.hops_left;
+	if (!own) {
+		peer = peer_by_lladdr(daemon, parsed.from);
+		if (peer)
+			memcpy(item.peer, peer->address, sizeof(item.peer));
+		item.contract = parsed.link.contract;
+		if (peer && item.contract)
+			item.flags |= offer_flags(peer, item.contract, item.digest);
+	}
+	keep(daemon, &item);
+}
+
+/**
+ * intake_missed() - messages passed the device unseen
+ * @daemon: whose
+ * @count: how many
+ *
+ * Neighbours have them: they come by reconciliation.
+ */
+void intake_missed(struct daemon *daemon, uint64_t count)
+{
+	struct peer *peer;
+
+	daemon->intake->stats.missed += count;
+	log_warning("%llu messages passed while the daemon was busy, asking the peers for them",
+		    (unsigned long long)count);
+	for (peer = daemon->peers; peer; peer = peer->next)
+		sync_now(peer);
+}
+
+/* So that the kernel knows the message, and forwards it as if the peer's kernel had sent it. */
+static int inject(struct daemon *daemon, const struct store_item *item, struct cs_error *error)
+{
+	static const uint8_t all[KERNEL_LLADDR_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
+	uint64_t now = daemon_now();
+	uint8_t hops = item->hops;
+	size_t len;
+
+	if (!hops)
+		return daemon->kernel->ops->remember(daemon->kernel, item->digest,
+						     item->expiry > now ? item->expiry - now : 1,
+						     error);
+	if (hops != CS_HOPS_UNLIMITED)
+		hops--;
+	len = intake_frame_of(daemon, item, all, hops, 0, frame, sizeof(frame));
+	return len ? daemon->kernel->ops->send(daemon->kernel, frame, len, error) : -EMSGSIZE;
+}
+
+static bool message_is_whole(const struct proto_message *message)
+{
+	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message->message;
+	uint8_t digest[CS_DIGEST_LEN];
+
+	return message->len >= sizeof(*hdr) &&
+	       message->len == sizeof(*hdr) + be16toh(hdr->length) && !hdr->flags &&
+	       !cs_sha512(hdr->destination, message->len - CS_DIGEST_LEN, digest) &&
+	       !memcmp(digest, hdr->digest, CS_DIGEST_LEN);
+}
+
+/**
+ * intake_message() - a message that came over a session
+ * @peer: who gave it
+ * @message: the letter
+ *
+ * Return: 0; -EEXIST it is known here or was delivered, -EBADMSG it is not what its digest says or
+ * lives too long.
+ */
+int intake_message(struct peer *peer, const struct proto_message *message)
+{
+	struct daemon *daemon = peer->daemon;
+	struct store_item item = { .hops = message->hops };
+	struct cs_error error = { "" };
+
+	if (!message_is_whole(message)) {
+		daemon->intake->stats.bad++;
+		return -EBADMSG;
+	}
+	fill_item(daemon, &item, message->message, message->len);
+	memcpy(item.peer, peer->address, sizeof(item.peer));
+	if (item.expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
+		return -EBADMSG;
+	if (!keep(daemon, &item))
+		return -EEXIST;
+	if (inject(daemon, &item, &error))
+		log_warning("a message of %s does not go into the device: %s", peer_label(peer),
+			    error.text);
+	else
+		daemon->intake->stats.injected++;
+	return 0;
+}
+
+/**
+ * intake_frame_of() - the frame of a message of the store
+ * @daemon: whose
+ * @item: the message
+ * @to: destination MAC
+ * @hops: hops_left
+ * @contract: of the link header, 0: none
+ * @frame: gets the frame
+ * @size: room there
+ *
+ * Return: its bytes, 0 if there is no room.
+ */
+size_t intake_frame_of(struct daemon *daemon, const struct store_item *item, const uint8_t *to,
+		       uint8_t hops, uint32_t contract, uint8_t *frame, size_t size)
+{
+	struct cs_link link = CS_LINK_INIT;
+	uint16_t ethertype = htobe16(daemon->intake->ethertype);
+	uint8_t *p = frame + CS_ETH_HLEN;
+
+	if (size < CS_ETH_HLEN + sizeof(struct cs_link_hdr) + item->size)
+		return 0;
+	memcpy(frame, to, KERNEL_LLADDR_LEN);
+	memcpy(frame + 6, daemon->kernel->lladdr, KERNEL_LLADDR_LEN);
+	memcpy(frame + 12, &ethertype, sizeof(ethertype));
+	link.hops_left = hops;
+	link.contract = contract;
+	cs_link_put((struct cs_link_hdr *)p, &link);
+	memcpy(p + sizeof(struct cs_link_hdr), item->message, item->size);
+	return CS_ETH_HLEN + sizeof(struct cs_link_hdr) + item->size;
+}
+
+/**
+ * intake_stats() - what came in so far
+ * @daemon: whose
+ *
+ * Return: the counters.
+ */
+const struct intake_stats *intake_stats(const struct daemon *daemon)
+{
+	return &daemon->intake->stats;
+}

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Store and forward between two free peers: reconciliation of their stores, and what is missing.
+ *
+ *	leader (lower address)              follower
+ *	RECONCILE salt, first symbols  →
+ *	SYMBOLS                        ←    MORE                 until the difference is decoded
+ *	                               ←    DIFF  yours, mine    what it lacks, what the leader lacks
+ *	WANT  of mine                  →
+ *	MESSAGE ...                    ⇄    MESSAGE ...
+ *
+ * The traffic up to WANT is in proportion to the difference (reconcile.c). A round follows a new
+ * session, then comes every so often, and at once when messages passed the daemon unseen. Whoever
+ * finds that the other holds a message that was delivered says so instead of wanting it.
+ *
+ * What passes over the session is limited by the quotas of bytes a second: what is given waits in
+ * the queue of the peer; of what is lacking only as much is wanted as may come until the next
+ * round.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/util.h>
+
+#include "daemon/cancel.h"
+#include "daemon/intake.h"
+#include "daemon/log.h"
+#include "daemon/offer.h"
+#include "daemon/peer.h"
+#include "daemon/reconcile.h"
+
+#define FIRST_SYMBOLS	32
+#define MOST_SYMBOLS	8192	/* of one letter */
+#define ROUND_SECONDS	60	/* a round that takes longer without a letter has died */
+#define PUMP_MSEC	5
+#define PUMP_MESSAGES	64
+#define USUAL_SIZE	CS_FRAME_DEFAULT
+#define QUEUE_MAX	(4 * PROTO_IDS_MAX)
+
+static bool leads(const struct peer *peer)
+{
+	return memcmp(peer->daemon->identity.address, peer->address, CS_ADDR_LEN) < 0;
+}
+
+static void end_round(struct peer *peer)
+{
+	reconcile_free(peer->sync.set);
+	peer->sync.set = NULL;
+}
+
+static void schedule(struct peer *peer, time_t seconds, long usec)
+{
+	struct timeval wait = { seconds, usec };
+
+	evtimer_add(peer->sync.timer, &wait);
+}
+
+/* What a peer may be given: as the kernel's rule, a message without hops left goes no further. */
+static bool may_pass(const struct store_item *item, uint64_t now)
+{
+	return item->expiry > now && !(item->flags & (STORE_LOCAL | STORE_DELIVERED)) &&
+	       (item->hops || (item->flags & STORE_OWN));
+}
+
+static int add_item(const struct store_item *item, void *data)
+{
+	struct peer *peer = data;
+
+	return may_pass(item, daemon_now()) ? reconcile_add(peer->sync.set, item->digest) : 0;
+}
+
+/* A snapshot of the ids of this store. */
+static int snapshot(struct peer *peer, const uint8_t salt[RECONCILE_SALT_LEN])
+{
+	struct sync *sync = &peer->sync;
+
+	end_round(peer);
+	sync->set = reconcile_new(salt);
+	if (!sync->set)
+		return -ENOMEM;
+	return store_each(peer->daemon->store, add_item, peer);
+}
+
+static void send_symbols(struct peer *peer, struct proto_letter *letter, size_t count)
+{
+	struct sync *sync = &peer->sync;
+	uint8_t *symbols;
+
+	symbols = malloc(count * RECONCILE_SYMBOL_LEN);
+	if (!symbols)
+		return;
+	count = reconcile_symbols(sync->set, symbols, count);
+	letter->symbols.round = sync->round;
+	letter->symbols.symbols = symbols;
+	letter->symbols.len = count * RECONCILE_SYMBOL_LEN;
+	sync->symbols_bytes += letter->symbols.len;
+	session_send(peer->session, letter);
+	free(symbols);
+}
+
+static void lead(struct peer *peer)
+{
+	struct proto_letter letter = { .type = PROTO_RECONCILE };
+	struct sync *sync = &peer->sync;
+
+	evutil_secure_rng_get_bytes(letter.symbols.salt, sizeof(letter.symbols.salt));
+	sync->round++;
+	sync->leading = true;
+	sync->again = false;
+	sync->began = daemon_ticks();
+	if (snapshot(peer, letter.symbols.salt)) {
+		log_warning("%s: the stores can't be reconciled: out of memory, or the store is damaged",
+			    peer_label(peer));
+		end_round(peer);
+		return;
+	}
+	send_symbols(peer, &letter, FIRST_SYMBOLS);
+}
+
+/* The next round is due, or the one under way has died. */
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct peer *peer = data;
+	struct sync *sync = &peer->sync;
+
+	(void)fd;
+	(void)what;
+	if (sync->set && daemon_ticks() - sync->began < ROUND_SECONDS * 1000000000ull) {
+		schedule(peer, 1, 0);
+		return;
+	}
+	end_round(peer);
+	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
+		return;
+	if (leads(peer))
+		lead(peer);
+	schedule(peer, peer->daemon->config.store.reconcile, 0);
+}
+
+/* Gives one message of the queue; false: not now. */
+static bool give(struct peer *peer)
+{
+	struct proto_letter letter = { .type = PROTO_MESSAGE };
+	struct daemon *daemon = peer->daemon;
+	struct sync *sync = &peer->sync;
+	struct store_item item;
+
+	if (store_find(daemon->store, sync->queue + sync->head * PROTO_ID_LEN, &item) ||
+	    !may_pass(&item, daemon_now())) {
+		sync->head++;
+		return true;
+	}
+	daemon->given.rate = daemon->config.store.out;
+	if (!policy_bucket_take(&daemon->given, item.size, daemon_ticks()))
+		return false;
+	letter.message.hops = item.hops;
+	if (!(item.flags & STORE_OWN) && item.hops != CS_HOPS_UNLIMITED)
+		letter.message.hops--;
+	letter.message.message = item.message;
+	letter.message.len = item.size;
+	if (session_send(peer->session, &letter))
+		return false;
+	sync->given++;
+	sync->head++;
+	return true;
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval soon = { 0, PUMP_MSEC * 1000 };
+	struct peer *peer = data;
+	struct sync *sync = &peer->sync;
+	int n;
+
+	(void)fd;
+	(void)what;
+	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE) {
+		sync->head = sync->tail = 0;
+		return;
+	}
+	for (n = 0; n < PUMP_MESSAGES && sync->head < sync->tail; n++)
+		if (session_backlog(peer->session) > SESSION_BACKLOG || !give(peer))
+			break;
+	if (sync->head < sync->tail)
+		evtimer_add(sync->pump, &soon);
+	else
+		sync->head = sync->tail = 0;
+}
+
+/* Queues messages to be given. */
+static void queue(struct peer *peer, const uint8_t *ids, size_t count)
+{
+	static const struct timeval now = { 0, 0 };
+	struct sync *sync = &peer->sync;
+	uint8_t *grown;
+
+	if (count > QUEUE_MAX - sync->tail)
+		count = QUEUE_MAX - sync->tail;
+	if (sync->tail + count > sync->room) {
+		grown = realloc(sync->queue, (sync->tail + count) * PROTO_ID_LEN);
+		if (!grown)
+			return;
+		sync->queue = grown;
+		sync->room = sync->tail + count;
+	}
+	if (!count)
+		return;
+	memcpy(sync->queue + sync->tail * PROTO_ID_LEN, ids, count * PROTO_ID_LEN);
+	sync->tail += count;
+	if (!evtimer_pending(sync->pump, NULL))
+		evtimer_add(sync->pump, &now);
+}
+
+/* How many messages may come until the next round. */
+static size_t allowance(const struct peer *peer)
+{
+	const struct config_store *config = &peer->daemon->config.store;
+	uint64_t count;
+
+	if (!config->in)
+		return PROTO_IDS_MAX;
+	count = config->in / USUAL_SIZE * config->reconcile;
+	if (!count)
+		count = 1;
+	return count < PROTO_IDS_MAX ? count : PROTO_IDS_MAX;
+}
+
+/*
+ * Of ids that the peer has and this node lacks, picks those to be wanted, to the front of a copy;
+ * tells the peer which were delivered.
+ */
+static uint8_t *pick(struct peer *peer, const uint8_t *ids, size_t count, size_t *picked)
+{
+	size_t i, most = allowance(peer);
+	uint8_t *wanted = malloc(count ? count * PROTO_ID_LEN : 1);
+	const uint8_t *id;
+
+	*picked = 0;
+	for (i = 0; wanted && i < count; i++) {
+		id = ids + i * PROTO_ID_LEN;
+		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
+			cancel_tell(peer, id);
+		else if (*picked < most)
+			memcpy(wanted + (*picked)++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
+		else
+			peer->sync.again = true;
+	}
+	return wanted;
+}
+
+static void send_diff(struct peer *peer, const struct reconcile_diff *diff)
+{
+	struct proto_letter letter = { .type = PROTO_DIFF };
+	struct sync *sync = &peer->sync;
+	size_t theirs = diff->nr_theirs, ours = diff->nr_ours;
+	uint8_t *wanted;
+
+	if (theirs > PROTO_IDS_MAX)
+		theirs = PROTO_IDS_MAX;
+	if (ours > PROTO_IDS_MAX)
+		ours = PROTO_IDS_MAX;
+	wanted = pick(peer, diff->theirs, theirs, &letter.diff.nr_yours);
+	if (!wanted)
+		return;
+	letter.diff.round = sync->round;
+	letter.diff.yours = wanted;
+	letter.diff.mine = diff->ours;
+	letter.diff.nr_mine = ours;
+	sync->symbols_bytes += (letter.diff.nr_yours + ours) * PROTO_ID_LEN;
+	session_send(peer->session, &letter);
+	log_debug("%s: reconciled: it has %zu more, this node %zu", peer_label(peer), diff->nr_theirs,
+		  diff->nr_ours);
+	free(wanted);
+}
+
+/* The follower goes on to decode. */
+static void follow(struct peer *peer, const struct proto_symbols *symbols)
+{
+	struct proto_letter more = { .type = PROTO_MORE };
+	size_t count = symbols->len / RECONCILE_SYMBOL_LEN;
+	struct sync *sync = &peer->sync;
+	struct reconcile_diff diff;
+	int rc;
+
+	sync->symbols_bytes += symbols->len;
+	rc = reconcile_decode(sync->set, symbols->symbols, count, &diff);
+	if (rc == -EAGAIN) {
+		sync->decoded += count;
+		/* half as many again: what is sent in vain is at most a third */
+		more.more.round = sync->round;
+		more.more.count = sync->decoded / 2 < MOST_SYMBOLS ? sync->decoded / 2 :
+								     MOST_SYMBOLS;
+		session_send(peer->session, &more);
+		return;
+	}
+	if (rc)
+		log_warning("%s: reconciliation failed: %s", peer_label(peer), strerror(-rc));
+	else
+		send_diff(peer, &diff);
+	sync->rounds += !rc;
+	end_round(peer);
+}
+
+static void on_reconcile(struct peer *peer, const struct proto_symbols *symbols)
+{
+	struct sync *sync = &peer->sync;
+
+	if (leads(peer)) {
+		log_debug("%s: it does not lead reconciliations", peer_label(peer));
+		return;
+	}
+	sync->round = symbols->round;
+	sync->leading = false;
+	sync->began = daemon_ticks();
+	sync->decoded = 0;
+	if (snapshot(peer, symbols->salt))
+		end_round(peer);
+	else
+		follow(peer, symbols);
+}
+
+static void on_more(struct peer *peer, const struct proto_more *more)
+{
+	struct proto_letter letter = { .type = PROTO_SYMBOLS };
+	struct sync *sync = &peer->sync;
+
+	if (!more->count && leads(peer)) { /* it asks for a round */
+		schedule(peer, 0, 0);
+		return;
+	}
+	if (!sync->set || !sync->leading || more->round != sync->round || !more->count)
+		return;
+	sync->began = daemon_ticks();
+	send_symbols(peer, &letter, more->count < MOST_SYMBOLS ? more->count : MOST_SYMBOLS);
+}
+
+static void on_diff(struct peer *peer, const struct proto_diff *diff)
+{
+	struct proto_letter letter = { .type = PROTO_WANT };
+	struct sync *sync = &peer->sync;
+	uint8_t *wanted;
+
+	if (!sync->set || !sync->leading || diff->round != sync->round)
+		return;
+	sync->rounds++;
+	sync->symbols_bytes += (diff->nr_yours + diff->nr_mine) * PROTO_ID_LEN;
+	end_round(peer);
+	queue(peer, diff->yours, diff->nr_yours);
+	wanted = pick(peer, diff->mine, diff->nr_mine, &letter.want.nr_ids);
+	if (wanted && letter.want.nr_ids) {
+		letter.want.round = sync->round;
+		letter.want.ids = wanted;
+		sync->symbols_bytes += letter.want.nr_ids * PROTO_ID_LEN;
+		session_send(peer->session, &letter);
+	}
+	free(wanted);
+	if (sync->again && !peer->daemon->config.store.in)
+		schedule(peer, 1, 0);
+}
+
+static void on_message(struct peer *peer, const struct proto_message *message)
+{
+	struct daemon *daemon = peer->daemon;
+
+	daemon->taken.rate = daemon->config.store.in;
+	if (!policy_bucket_take(&daemon->taken, message->len, daemon_ticks()))
+		return;
+	if (intake_message(peer, message) == -EBADMSG)
+		log_warning("%s: gave a message that is not what its digest says",
+			    peer_label(peer));
+	else
+		peer->sync.got++;
+}
+
+/**
+ * sync_letter() - a letter about the stores
+ * @peer: who sent it
+ * @letter: RECONCILE to MESSAGE
+ *
+ * With a peer that takes and gives only under contract the stores are not reconciled; DIFF and WANT
+ * are about a contract's messages then.
+ */
+void sync_letter(struct peer *peer, const struct proto_letter *letter)
+{
+	struct sync *sync = &peer->sync;
+
+	if (peer->state == CROWDSHARE_PEER_CONTRACT &&
+	    (letter->type == PROTO_DIFF || letter->type == PROTO_WANT)) {
+		offer_letter(peer, letter);
+		return;
+	}
+	if (peer->state != CROWDSHARE_PEER_FREE) {
+		log_debug("%s: %s without a contract", peer_label(peer),
+			  proto_type_name(letter->type));
+		return;
+	}
+	switch (letter->type) {
+	case PROTO_RECONCILE:
+		on_reconcile(peer, &letter->symbols);
+		break;
+	case PROTO_SYMBOLS:
+		if (sync->set && !sync->leading && letter->symbols.round == sync->round)
+			follow(peer, &letter->symbols);
+		break;
+	case PROTO_MORE:
+		on_more(peer, &letter->more);
+		break;
+	case PROTO_DIFF:
+		on_diff(peer, &letter->diff);
+		break;
+	case PROTO_WANT:
+		queue(peer, letter->want.ids, letter->want.nr_ids);
+		break;
+	case PROTO_MESSAGE:
+		on_message(peer, &letter->message);
+		break;
+	default:
+		break;
+	}
+}
+
+/**
+ * sync_start() - a session with the peer has begun
+ * @peer: who
+ */
+void sync_start(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+	uint32_t usec;
+
+	if (!sync->timer)
+		sync->timer = evtimer_new(peer->daemon->base, on_timer, peer);
+	if (!sync->pump)
+		sync->pump = evtimer_new(peer->daemon->base, on_pump, peer);
+	if (!sync->timer || !sync->pump)
+		return;
+	/* not all neighbours at the same moment */
+	evutil_secure_rng_get_bytes(&usec, sizeof(usec));
+	schedule(peer, 0, usec % 500000);
+}
+
+/**
+ * sync_stop() - the session is gone
+ * @peer: who
+ */
+void sync_stop(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+
+	end_round(peer);
+	if (sync->timer)
+		event_free(sync->timer);
+	if (sync->pump)
+		event_free(sync->pump);
+	free(sync->queue);
+	sync->timer = NULL;
+	sync->pump = NULL;
+	sync->queue = NULL;
+	sync->head = sync->tail = sync->room = 0;
+}
+
+/**
+ * sync_now() - reconcile at once, or as soon as the round under way has ended
+ * @peer: with whom; nothing happens unless a session is there and it is free
+ *
+ * Who does not lead asks for it by a MORE of nothing.
+ */
+void sync_now(struct peer *peer)
+{
+	struct proto_letter ask = { .type = PROTO_MORE };
+
+	if (!peer->session || !peer->sync.timer || peer->state != CROWDSHARE_PEER_FREE)
+		return;
+	if (leads(peer))
+		schedule(peer, 0, 0);
+	else
+		session_send(peer->session, &ask);
+}
