@@ -15,6 +15,7 @@
 
 #include "csnl/args.h"
 #include "csnl/rawsocket.h"
+#include "lib/ethertype.h"
 #include "lib/message.h"
 
 #define BUFFER_SIZE	(64 << 20)
@@ -58,20 +59,6 @@ void to_hex(char *text, const uint8_t *bytes, size_t len)
 		sprintf(text + 2 * i, "%02x", bytes[i]);
 }
 
-/* The module may have been loaded with another EtherType; it tells in sysfs. */
-static uint16_t module_ethertype(void)
-{
-	FILE *file = fopen("/sys/module/crowdshare/parameters/ethertype", "re");
-	unsigned int value = CS_ETHERTYPE;
-
-	if (!file)
-		return CS_ETHERTYPE;
-	if (fscanf(file, "%u", &value) != 1 || value > 0xffff)
-		value = CS_ETHERTYPE;
-	fclose(file);
-	return value;
-}
-
 static void set_buffer(int fd, int forced, int plain)
 {
 	int size = BUFFER_SIZE;
@@ -88,7 +75,7 @@ void rawsocket_open(struct rawsocket *raw, const char *name, uint32_t ifindex)
 	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
 	struct ifreq ifr = { 0 };
 
-	raw->ethertype = module_ethertype();
+	raw->ethertype = cs_ethertype();
 	addr.sll_protocol = htons(raw->ethertype);
 	/* protocol 0 until it is bound: nothing of other interfaces gets in */
 	raw->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);

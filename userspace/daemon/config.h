@@ -221,7 +221,8 @@ struct config {
 	struct config_offers	offers;
 };
 
-int config_read(struct config *config, const char *path, struct cs_error *error);
+/* Not config_read(): libconfig has a function of that name. */
+int config_load(struct config *config, const char *path, struct cs_error *error);
 int config_parse(struct config *config, const char *text, const char *path,
 		 struct cs_error *error);
 void config_free(struct config *config);

@@ -36,6 +36,28 @@ struct identity {
 	char		text[INET6_ADDRSTRLEN];
 };
 
+/**
+ * struct identity_claim - what a certificate says
+ * @subject: common name of whom it is about, UTF-8, 1 to 64 characters
+ * @key: their public key
+ * @issuer: who says so, NULL: they themselves
+ * @issuer_key: private key that signs
+ * @not_before: when it begins to be valid, as for ASN1_TIME_set_string(3)
+ * @not_after: when it ends to be
+ * @serial: number of the certificate, the first bit is taken for 0
+ * @ca: it may sign others
+ */
+struct identity_claim {
+	const char	*subject;
+	EVP_PKEY	*key;
+	X509		*issuer;
+	EVP_PKEY	*issuer_key;
+	const char	*not_before;
+	const char	*not_after;
+	uint8_t		serial[16];
+	bool		ca;
+};
+
 int identity_open(struct identity *identity, const char *path, struct cs_error *error);
 int identity_use_certificate(struct identity *identity, const char *path, struct cs_error *error);
 void identity_close(struct identity *identity);
@@ -48,5 +70,14 @@ int identity_sign(const struct identity *identity, const char *context, const vo
 bool identity_verify(const uint8_t public[IDENTITY_PUBLIC_LEN], const char *context,
 		     const void *data, size_t len,
 		     const uint8_t signature[IDENTITY_SIGNATURE_LEN]);
+
+/* Files of keys and certificates; trust.c uses these too. */
+EVP_PKEY *identity_new_key(struct cs_error *error);
+int identity_read_key(EVP_PKEY **key, const char *path, struct cs_error *error);
+int identity_write_key(EVP_PKEY *key, const char *path, struct cs_error *error);
+int identity_read_certificate(X509 **certificate, const char *path, struct cs_error *error);
+int identity_write_certificate(X509 *certificate, const char *path, struct cs_error *error);
+int identity_certify(X509 **certificate, const struct identity_claim *claim,
+		     struct cs_error *error);
 
 #endif /* CSD_IDENTITY_H */

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Contracts: what two nodes signed, as deterministic CBOR (RFC 8949, 4.2.1: shortest forms, definite
+ * lengths), so that the same contract is the same bytes with both of them:
+ *
+ *	[1, buyer, seller, id, nonce, rate, destination, created, expiry, [[digest, size], ...]]
+ *
+ * The first number is the version. Digests, keys, nonce and destination are byte strings of their
+ * exact lengths, all else is unsigned. What does not encode to the bytes that it was decoded from is
+ * refused: whoever signs or checks a contract has seen all there is in it.
+ *
+ * Nothing here keeps state between calls. libcbor's streaming half is used, which allocates nothing:
+ * a letter that claims a billion items costs no memory.
+ */
+#include <cbor.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "daemon/contract.h"
+
+#define CONTEXT		"crowdshare contract v1"
+#define VERSION		1
+#define FIELDS		10
+#define MIB_SHIFT	20
+
+/**
+ * contract_amount() - what one message costs
+ * @rate: millipoints per MiB
+ * @size: bytes of its frame
+ * @millipoints: gets rate * size / 1 MiB, rounded up
+ *
+ * Return: 0, or -ERANGE if it is more than INT64_MAX, which is as much as a ledger holds.
+ */
+int contract_amount(uint64_t rate, uint32_t size, uint64_t *millipoints)
+{
+	uint64_t low = rate & ((1u << MIB_SHIFT) - 1), amount;
+
+	/* in two halves: the product may not fit though the quotient does */
+	low = (low * size + (1u << MIB_SHIFT) - 1) >> MIB_SHIFT;
+	if (__builtin_mul_overflow(rate >> MIB_SHIFT, (uint64_t)size, &amount) ||
+	    __builtin_add_overflow(amount, low, &amount) || amount > INT64_MAX)
+		return -ERANGE;
+	*millipoints = amount;
+	return 0;
+}
+
+/**
+ * contract_total() - what all messages of a contract cost, each rounded up
+ * @contract: its rate and items are read
+ * @millipoints: gets the sum
+ *
+ * Return: 0, or -ERANGE if it is more than INT64_MAX.
+ */
+int contract_total(const struct contract *contract, uint64_t *millipoints)
+{
+	uint64_t sum = 0, amount;
+	size_t i;
+
+	for (i = 0; i < contract->nr_items; i++) {
+		if (contract_amount(contract->rate, contract->items[i].size, &amount) ||
+		    __builtin_add_overflow(sum, amount, &sum) || sum > INT64_MAX)
+			return -ERANGE;
+	}
+	*millipoints = sum;
+	return 0;
+}
+
+/**
+ * contract_bytes() - the bytes of all frames of a contract
+ * @contract: its items are read
+ *
+ * Return: the sum; 1,024 sizes of 32 bits always fit.
+ */
+uint64_t contract_bytes(const struct contract *contract)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < contract->nr_items; i++)
+		sum += contract->items[i].size;
+	return sum;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, CS_DIGEST_LEN);
+}
+
+static int check_items(const struct contract *contract, struct cs_error *error)
+{
+	const uint8_t **sorted;
+	int rc = 0;
+	size_t i;
+
+	sorted = calloc(contract->nr_items, sizeof(*sorted));
+	if (!sorted)
+		return cs_error_set(error, -ENOMEM, "contract: no memory");
+	for (i = 0; i < contract->nr_items; i++) {
+		sorted[i] = contract->items[i].digest;
+		if (!contract->items[i].size)
+			rc = cs_error_set(error, -EINVAL, "contract: message %zu has no size", i);
+	}
+	qsort(sorted, contract->nr_items, sizeof(*sorted), compare);
+	for (i = 1; !rc && i < contract->nr_items; i++) {
+		if (!memcmp(sorted[i - 1], sorted[i], CS_DIGEST_LEN))
+			rc = cs_error_set(error, -EINVAL,
+					  "contract: message %02x%02x%02x%02x... is in it twice",
+					  sorted[i][0], sorted[i][1], sorted[i][2], sorted[i][3]);
+	}
+	free(sorted);
+	return rc;
+}
+
+/* What no contract may be, whoever signed it. */
+static int check(const struct contract *contract, struct cs_error *error)
+{
+	uint64_t total;
+
+	if (!contract->nr_items || contract->nr_items > CONTRACT_ITEMS_MAX || !contract->items)
+		return cs_error_set(error, -EINVAL,
+				    "contract: %zu messages are not between 1 and %u",
+				    contract->nr_items, CONTRACT_ITEMS_MAX);
+	if (!memcmp(contract->buyer, contract->seller, IDENTITY_PUBLIC_LEN))
+		return cs_error_set(error, -EINVAL, "contract: buyer and seller are the same node");
+	if (!contract->id)
+		return cs_error_set(error, -EINVAL, "contract: id 0 means none");
+	if (contract->created >= contract->expiry || contract->expiry > INT64_MAX)
+		return cs_error_set(error, -EINVAL,
+				    "contract: it expires at %llu, which is not after %llu, when it was made",
+				    (unsigned long long)contract->expiry,
+				    (unsigned long long)contract->created);
+	if (contract_total(contract, &total))
+		return cs_error_set(error, -ERANGE,
+				    "contract: the amount at a rate of %llu millipoints per MiB is beyond all bounds",
+				    (unsigned long long)contract->rate);
+	return check_items(contract, error);
+}
+
+/**
+ * struct writer - bytes being written
+ * @p: where the next one goes
+ * @left: bytes from @p on
+ */
+struct writer {
+	uint8_t	*p;
+	size_t	left;
+};
+
+static void wrote(struct writer *writer, size_t len)
+{
+	writer->p += len;
+	writer->left -= len;
+}
+
+static void put_uint(struct writer *writer, uint64_t value)
+{
+	wrote(writer, cbor_encode_uint(value, writer->p, writer->left));
+}
+
+static void put_array(struct writer *writer, size_t count)
+{
+	wrote(writer, cbor_encode_array_start(count, writer->p, writer->left));
+}
+
+static void put_bytes(struct writer *writer, const uint8_t *bytes, size_t len)
+{
+	wrote(writer, cbor_encode_bytestring_start(len, writer->p, writer->left));
+	memcpy(writer->p, bytes, len);
+	wrote(writer, len);
+}
+
+/* The contract was checked, so CONTRACT_BODY_MAX bytes suffice. */
+static size_t write_body(const struct contract *contract, uint8_t *body)
+{
+	struct writer writer = { .p = body, .left = CONTRACT_BODY_MAX };
+	size_t i;
+
+	put_array(&writer, FIELDS);
+	put_uint(&writer, VERSION);
+	put_bytes(&writer, contract->buyer, sizeof(contract->buyer));
+	put_bytes(&writer, contract->seller, sizeof(contract->seller));
+	put_uint(&writer, contract->id);
+	put_bytes(&writer, contract->nonce, sizeof(contract->nonce));
+	put_uint(&writer, contract->rate);
+	put_bytes(&writer, contract->destination, sizeof(contract->destination));
+	put_uint(&writer, contract->created);
+	put_uint(&writer, contract->expiry);
+	put_array(&writer, contract->nr_items);
+	for (i = 0; i < contract->nr_items; i++) {
+		put_array(&writer, 2);
+		put_bytes(&writer, contract->items[i].digest, CS_DIGEST_LEN);
+		put_uint(&writer, contract->items[i].size);
+	}
+	return writer.p - body;
+}
+
+/* Is @body what the fields say? Only then is a signature over it one over them. */
+static int check_body(const struct contract *contract, struct cs_error *error)
+{
+	uint8_t *body;
+	bool same;
+	int rc;
+
+	rc = check(contract, error);
+	if (rc)
+		return rc;
+	body = malloc(CONTRACT_BODY_MAX);
+	if (!body)
+		return cs_error_set(error, -ENOMEM, "contract: no memory");
+	same = contract->body && write_body(contract, body) == contract->body_len &&
+	       !memcmp(body, contract->body, contract->body_len);
+	free(body);
+	return same ? 0 : cs_error_set(error, -EBADMSG,
+				       "contract: it is not the deterministic CBOR of what it says");
+}
+
+/**
+ * contract_encode() - make the body out of the other fields
+ * @contract: gets a new body; an old one is freed
+ *
+ * Return: 0, -ENOMEM, -EINVAL if it is no contract that a decoder would take, -ERANGE if its amount
+ * is too great.
+ */
+int contract_encode(struct contract *contract)
+{
+	uint8_t *body;
+	int rc;
+
+	rc = check(contract, NULL);
+	if (rc)
+		return rc;
+	body = malloc(CONTRACT_BODY_MAX);
+	if (!body)
+		return -ENOMEM;
+	contract->body_len = write_body(contract, body);
+	free(contract->body);
+	/* shrinking can't fail in a way that matters */
+	contract->body = realloc(body, contract->body_len);
+	if (!contract->body)
+		contract->body = body;
+	return 0;
+}
+
+/**
+ * struct reader - bytes being read, and the item that came last
+ * @p: where the next item begins
+ * @left: bytes from @p on
+ * @type: of the item
+ * @value: number, or count of items of the array
+ * @bytes: of the byte string
+ * @len: how many
+ * @failed: something that was not expected came: nothing is read any more
+ */
+struct reader {
+	const uint8_t	*p;
+	size_t		left;
+	enum { OTHER, UINT, BYTES, ARRAY } type;
+	uint64_t	value;
+	const uint8_t	*bytes;
+	size_t		len;
+	bool		failed;
+};
+
+static void got(struct reader *reader, int type, uint64_t value)
+{
+	reader->type = type;
+	reader->value = value;
+}
+
+static void got_uint8(void *reader, uint8_t value)
+{
+	got(reader, UINT, value);
+}
+
+static void got_uint16(void *reader, uint16_t value)
+{
+	got(reader, UINT, value);
+}
+
+static void got_uint32(void *reader, uint32_t value)
+{
+	got(reader, UINT, value);
+}
+
+static void got_uint64(void *reader, uint64_t value)
+{
+	got(reader, UINT, value);
+}
+
+static void got_array(void *reader, size_t count)
+{
+	got(reader, ARRAY, count);
+}
+
+static void got_bytes(void *data, cbor_data bytes, size_t len)
+{
+	struct reader *reader = data;
+
+	got(reader, BYTES, 0);
+	reader->bytes = bytes;
+	reader->len = len;
+}
+
+static bool get(struct reader *reader, int type)
+{
+	struct cbor_callbacks callbacks = cbor_empty_callbacks;
+	struct cbor_decoder_result result;
+
+	if (reader->failed)
+		return false;
+	callbacks.uint8 = got_uint8;
+	callbacks.uint16 = got_uint16;
+	callbacks.uint32 = got_uint32;
+	callbacks.uint64 = got_uint64;
+	callbacks.byte_string = got_bytes;
+	callbacks.array_start = got_array;
+	reader->type = OTHER;
+	result = cbor_stream_decode(reader->p, reader->left, &callbacks, reader);
+	if (result.status != CBOR_DECODER_FINISHED || (int)reader->type != type) {
+		reader->failed = true;
+		return false;
+	}
+	reader->p += result.read;
+	reader->left -= result.read;
+	return true;
+}
+
+static uint64_t get_uint(struct reader *reader, uint64_t max)
+{
+	if (get(reader, UINT) && reader->value > max)
+		reader->failed = true;
+	return reader->failed ? 0 : reader->value;
+}
+
+static void get_bytes(struct reader *reader, uint8_t *bytes, size_t len)
+{
+	if (get(reader, BYTES) && reader->len != len)
+		reader->failed = true;
+	if (!reader->failed)
+		memcpy(bytes, reader->bytes, len);
+}
+
+static uint64_t get_array(struct reader *reader)
+{
+	return get(reader, ARRAY) ? reader->value : 0;
+}
+
+static int read_items(struct contract *contract, struct reader *reader, struct cs_error *error)
+{
+	uint64_t count = get_array(reader);
+	size_t i;
+
+	if (reader->failed)
+		return 0;
+	if (!count || count > CONTRACT_ITEMS_MAX)
+		return cs_error_set(error, -EBADMSG,
+				    "contract: %llu messages are not between 1 and %u",
+				    (unsigned long long)count, CONTRACT_ITEMS_MAX);
+	contract->items = calloc(count, sizeof(*contract->items));
+	if (!contract->items)
+		return cs_error_set(error, -ENOMEM, "contract: no memory");
+	contract->nr_items = count;
+	for (i = 0; i < count && !reader->failed; i++) {
+		if (get_array(reader) != 2)
+			reader->failed = true;
+		get_bytes(reader, contract->items[i].digest, CS_DIGEST_LEN);
+		contract->items[i].size = get_uint(reader, UINT32_MAX);
+	}
+	return 0;
+}
+
+static int read_body(struct contract *contract, struct reader *reader, struct cs_error *error)
+{
+	uint64_t version;
+	int rc;
+
+	if (get_array(reader) != FIELDS)
+		reader->failed = true;
+	version = get_uint(reader, UINT64_MAX);
+	if (!reader->failed && version != VERSION)
+		return cs_error_set(error, -EBADMSG, "contract: version %llu is not known",
+				    (unsigned long long)version);
+	get_bytes(reader, contract->buyer, sizeof(contract->buyer));
+	get_bytes(reader, contract->seller, sizeof(contract->seller));
+	contract->id = get_uint(reader, UINT32_MAX);
+	get_bytes(reader, contract->nonce, sizeof(contract->nonce));
+	contract->rate = get_uint(reader, UINT64_MAX);
+	get_bytes(reader, contract->destination, sizeof(contract->destination));
+	contract->created = get_uint(reader, UINT64_MAX);
+	contract->expiry = get_uint(reader, UINT64_MAX);
+	rc = read_items(contract, reader, error);
+	if (rc)
+		return rc;
+	if (reader->failed || reader->left)
+		return cs_error_set(error, -EBADMSG, "contract: it is not CBOR of a contract");
+	return 0;
+}
+
+/**
+ * contract_decode() - a contract out of its body
+ * @contract: gets all fields but the signatures, which become zero; a copy of all, for
+ *	contract_free(); left empty on failure
+ * @body: bytes from whoever
+ * @len: their number
+ * @error: gets the reason
+ *
+ * Return: 0, -ENOMEM, -EBADMSG if the bytes are not the one encoding of a contract, -EINVAL or
+ * -ERANGE if they are, of one that can't be.
+ */
+int contract_decode(struct contract *contract, const void *body, size_t len,
+		    struct cs_error *error)
+{
+	struct reader reader = { .p = body, .left = len };
+	int rc;
+
+	memset(contract, 0, sizeof(*contract));
+	if (!len || len > CONTRACT_BODY_MAX)
+		return cs_error_set(error, -EBADMSG, "contract: %zu bytes are not between 1 and %u",
+				    len, CONTRACT_BODY_MAX);
+	rc = read_body(contract, &reader, error);
+	if (!rc) {
+		contract->body = malloc(len);
+		if (!contract->body)
+			rc = cs_error_set(error, -ENOMEM, "contract: no memory");
+	}
+	if (!rc) {
+		memcpy(contract->body, body, len);
+		contract->body_len = len;
+		rc = check_body(contract, error);
+	}
+	if (rc)
+		contract_free(contract);
+	return rc;
+}
+
+/**
+ * contract_free() - free what a contract holds
+ * @contract: is empty afterwards
+ */
+void contract_free(struct contract *contract)
+{
+	free(contract->items);
+	free(contract->body);
+	memset(contract, 0, sizeof(*contract));
+}
+
+/**
+ * contract_uid() - the name of a contract in the ledger
+ * @contract: its body is read
+ * @uid: gets the first bytes of SHA-512 over it; zero, which is no contract's, if there is no body
+ */
+void contract_uid(const struct contract *contract, uint8_t uid[CONTRACT_UID_LEN])
+{
+	uint8_t digest[CS_DIGEST_LEN] = { 0 };
+
+	/* not by cs_sha512(): who needs only this file shall not need the codec of messages */
+	if (!contract->body || EVP_Q_digest(NULL, "SHA512", NULL, contract->body,
+					    contract->body_len, digest, NULL) != 1)
+		memset(digest, 0, sizeof(digest));
+	memcpy(uid, digest, CONTRACT_UID_LEN);
+}
+
+/**
+ * contract_sign() - make the buyer's or the seller's signature
+ * @contract: is encoded if it was not
+ * @identity: who signs; the contract says which of the two it is
+ * @error: gets the reason
+ *
+ * Return: 0, -EPERM if @identity is neither, what contract_encode() returns, -EBADMSG if the body
+ * is not what the fields say, -EIO if OpenSSL can't.
+ */
+int contract_sign(struct contract *contract, const struct identity *identity,
+		  struct cs_error *error)
+{
+	uint8_t *signature;
+	int rc;
+
+	if (!memcmp(identity->public, contract->buyer, IDENTITY_PUBLIC_LEN))
+		signature = contract->buyer_signature;
+	else if (!memcmp(identity->public, contract->seller, IDENTITY_PUBLIC_LEN))
+		signature = contract->seller_signature;
+	else
+		return cs_error_set(error, -EPERM,
+				    "contract: this node is neither its buyer nor its seller");
+	rc = check(contract, error);
+	if (!rc && !contract->body) {
+		rc = contract_encode(contract);
+		if (rc)
+			cs_error_set(error, rc, "contract: no memory");
+	}
+	if (!rc)
+		rc = check_body(contract, error);
+	if (!rc && identity_sign(identity, CONTEXT, contract->body, contract->body_len, signature))
+		rc = cs_error_set(error, -EIO, "contract: the identity can't sign it");
+	return rc;
+}
+
+/**
+ * contract_verify() - did both sign this?
+ * @contract: with its body
+ * @error: gets the reason
+ *
+ * Return: 0, -EBADMSG if a signature is wrong or the body is not what the fields say, -EINVAL or
+ * -ERANGE if it can't be a contract.
+ */
+int contract_verify(const struct contract *contract, struct cs_error *error)
+{
+	int rc = check_body(contract, error);
+
+	if (rc)
+		return rc;
+	if (!identity_verify(contract->buyer, CONTEXT, contract->body, contract->body_len,
+			     contract->buyer_signature))
+		return cs_error_set(error, -EBADMSG, "contract: the buyer's signature is wrong");
+	if (!identity_verify(contract->seller, CONTEXT, contract->body, contract->body_len,
+			     contract->seller_signature))
+		return cs_error_set(error, -EBADMSG, "contract: the seller's signature is wrong");
+	return 0;
+}
