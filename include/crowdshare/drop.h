@@ -8,6 +8,8 @@
  * TX: a message was accepted, but a copy of it was not sent out of a port.
  *
  * CS_DROP(class, NAME, "name", "what a person reads")
+ *
+ * The numbers are part of the netlink interface: new reasons go to the end, of either class.
  */
 #ifndef _CROWDSHARE_DROP_H
 #define _CROWDSHARE_DROP_H
@@ -27,7 +29,7 @@
 	CS_DROP(RX, STRANGER, "stranger", "port requires authentication, sender is no peer") \
 	CS_DROP(RX, KEY, "key", "no receive key of this id for the peer") \
 	CS_DROP(RX, TAG, "tag", "tag does not verify") \
-	CS_DROP(RX, CONTRACT, "contract", "peer is in state contract, the frame has none") \
+	CS_DROP(RX, CONTRACT, "contract", "peer is in state contract, frame names none it has") \
 	CS_DROP(RX, RATE, "rate", "peer is beyond its rate limit") \
 	CS_DROP(RX, DIGEST, "digest", "SHA-512 of the message is not its digest") \
 	CS_DROP(RX, FULL, "full", "seen-set is full") \
@@ -36,9 +38,13 @@
 	CS_DROP(TX, MTU, "mtu", "message larger than the port's MTU") \
 	CS_DROP(TX, TX_DOWN, "tx_down", "port is down or has no carrier") \
 	CS_DROP(TX, TX_KEY, "tx_key", "port requires authentication and has no key to send with") \
-	CS_DROP(TX, TX_PEER, "tx_peer", "unicast to a peer that is not known or not free") \
+	CS_DROP(TX, TX_PEER, "tx_peer", "no peer on the port that it may go to") \
 	CS_DROP(TX, TX_NOMEM, "tx_nomem", "no memory for the copy") \
-	CS_DROP(TX, TX_QUEUE, "tx_queue", "queue of the port is full")
+	CS_DROP(TX, TX_QUEUE, "tx_queue", "queue of the port is full") \
+	CS_DROP(RX, CONTRACT_KEY, "contract_key", "contract on a frame whose key is not pairwise") \
+	CS_DROP(RX, CONTRACT_EXPIRED, "contract_expired", "contract has expired") \
+	CS_DROP(RX, EXHAUSTED, "exhausted", "contract has not so many bytes left") \
+	CS_DROP(TX, TX_CONTRACT, "tx_contract", "no contract that covers the message to the peer")
 
 /**
  * enum crowdshare_drop - why a frame was refused or a copy not sent
@@ -55,6 +61,11 @@ enum crowdshare_drop {
 };
 
 #define CROWDSHARE_DROP_MAX		(__CROWDSHARE_DROP_MAX - 1)
-#define CROWDSHARE_DROP_IS_TX(reason)	((reason) >= CROWDSHARE_DROP_HOPS)
+
+/* One bit for each reason of class TX. */
+#define CS_DROP_TX_RX(name)
+#define CS_DROP_TX_TX(name)		| 1ULL << CROWDSHARE_DROP_##name
+#define CS_DROP_TX_BIT(class, name, string, text) CS_DROP_TX_##class(name)
+#define CROWDSHARE_DROP_IS_TX(reason)	(((0ULL CS_DROP_LIST(CS_DROP_TX_BIT)) >> (reason)) & 1)
 
 #endif /* _CROWDSHARE_DROP_H */

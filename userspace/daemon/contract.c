@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Contracts: what two nodes signed, as deterministic CBOR (RFC 8949, 4.2.1: shortest forms, definite
- * lengths), so that the same contract is the same bytes with both of them:
+ * Contracts: what two nodes signed, as deterministic CBOR (RFC 8949, 4.2.1: shortest forms,
+ * definite lengths), so that the same contract is the same bytes with both of them:
  *
  *	[1, buyer, seller, id, nonce, rate, destination, created, expiry, [[digest, size], ...]]
  *
  * The first number is the version. Digests, keys, nonce and destination are byte strings of their
- * exact lengths, all else is unsigned. What does not encode to the bytes that it was decoded from is
- * refused: whoever signs or checks a contract has seen all there is in it.
+ * exact lengths, all else is unsigned. What does not encode to the bytes that it was decoded from
+ * is refused: whoever signs or checks a contract has seen all there is in it.
  *
- * Nothing here keeps state between calls. libcbor's streaming half is used, which allocates nothing:
- * a letter that claims a billion items costs no memory.
+ * Nothing here keeps state between calls. libcbor's streaming half is used, which allocates
+ * nothing: a letter that claims a billion items costs no memory.
  */
 #include <cbor.h>
 #include <errno.h>
@@ -128,14 +128,17 @@ static int check(const struct contract *contract, struct cs_error *error)
 		return cs_error_set(error, -EINVAL, "contract: buyer and seller are the same node");
 	if (!contract->id)
 		return cs_error_set(error, -EINVAL, "contract: id 0 means none");
-	if (contract->created >= contract->expiry || contract->expiry > INT64_MAX)
+	if (contract->expiry > INT64_MAX)
+		return cs_error_set(error, -EINVAL, "contract: %llu is no time at which it expires",
+				    (unsigned long long)contract->expiry);
+	if (contract->created >= contract->expiry)
 		return cs_error_set(error, -EINVAL,
-				    "contract: it expires at %llu, which is not after %llu, when it was made",
+				    "contract: it expires at %llu, but was made at %llu",
 				    (unsigned long long)contract->expiry,
 				    (unsigned long long)contract->created);
 	if (contract_total(contract, &total))
 		return cs_error_set(error, -ERANGE,
-				    "contract: the amount at a rate of %llu millipoints per MiB is beyond all bounds",
+				    "contract: at %llu millipoints per MiB its amount is too great",
 				    (unsigned long long)contract->rate);
 	return check_items(contract, error);
 }
@@ -214,8 +217,10 @@ static int check_body(const struct contract *contract, struct cs_error *error)
 	same = contract->body && write_body(contract, body) == contract->body_len &&
 	       !memcmp(body, contract->body, contract->body_len);
 	free(body);
-	return same ? 0 : cs_error_set(error, -EBADMSG,
-				       "contract: it is not the deterministic CBOR of what it says");
+	if (!same)
+		return cs_error_set(error, -EBADMSG,
+				    "contract: it is not the deterministic CBOR of what it says");
+	return 0;
 }
 
 /**

@@ -3,10 +3,36 @@
  * The control socket: how "crowdshare" asks the daemon. See control.c.
  *
  * A UNIX stream socket. A request is a line of JSON, {"command": "...", arguments}; the answer is
- * one line, {"ok": true, "result": ...} or {"ok": false, "error": "...", "reason": "..."}.
+ * one line, {"ok": true, "result": ...} or {"ok": false, "error": "...", "reason": "..."}, where
+ * error is for people and reason one of the CONTROL_REASONs below. Several requests may follow one
+ * another on a connection. Digests and uids are lower-case hexadecimal, addresses IPv6 as text,
+ * points integers of millipoints, times Unix seconds. What crowdshare asks:
+ *
+ *	command			arguments
+ *	status
+ *	peers
+ *	offers
+ *	offers accept		id: integer
+ *	offers reject		id: integer
+ *	offers make		peer: address; digests: array of digests, or "all"
+ *	contracts
+ *	contracts show		uid
+ *	store
+ *	store list		digest: its beginning, of any length (optional); limit: at most so many,
+ *				in the order of their digests; after: only digests beyond this one
+ *				(optional)
+ *	store cancel		digest
+ *	store check
+ *	store drop		digest
+ *	store reconcile		peer: address (optional: with all)
+ *	ledger settle		peer: address; amount: millipoints
+ *	policy
  */
 #ifndef CSD_CONTROL_H
 #define CSD_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -14,22 +40,40 @@
 #include "lib/error.h"
 
 #define CONTROL_REQUEST_MAX	65536
+#define CONTROL_CLIENTS_MAX	32
+#define CONTROL_IDLE		30	/* seconds to complete a request, or to take an answer */
 #define CONTROL_PATH_DEFAULT	"/run/crowdshare/control"
+
+#define CONTROL_REASON_REQUEST		"request"	/* not a request */
+#define CONTROL_REASON_PERMISSION	"permission"	/* not for this user: control_denied() */
+#define CONTROL_REASON_REFUSED		"refused"	/* understood, and the answer is no */
+#define CONTROL_REASON_BUSY		"busy"		/* too many connections */
+#define CONTROL_REASON_INTERNAL		"internal"	/* the answer could not be made */
 
 /**
  * control_handler - answers a request
  * @data: as given to control_open()
  * @request: the request, an object with a string "command"
+ * @admin: it comes from root or from the daemon's own user, who alone may change anything
  * @error: gets the reason of a refusal
+ *
+ * It must not call control_close().
  *
  * Return: the result, a new reference, or NULL.
  */
-typedef json_t *(*control_handler)(void *data, const json_t *request, struct cs_error *error);
+typedef json_t *(*control_handler)(void *data, const json_t *request, bool admin,
+				   struct cs_error *error);
 
 struct control;
 
 int control_open(struct control **control, struct event_base *base, const char *path,
 		 control_handler handler, void *data, struct cs_error *error);
 void control_close(struct control *control);
+
+/* For handlers: refuses a command that needs @admin. */
+json_t *control_denied(struct cs_error *error);
+
+/* One line, without what happens on sockets: the answer, to be freed; it ends with a line end. */
+char *control_answer(control_handler handler, void *data, bool admin, const char *line, size_t len);
 
 #endif /* CSD_CONTROL_H */

@@ -27,6 +27,7 @@
 #define CROWDSHARED_VERSION	"0.1"
 
 struct cancel;
+struct deals;
 struct intake;
 struct offers;
 struct peer;
@@ -48,11 +49,13 @@ struct port;
  * @peers: list of peers (peer.c)
  * @intake: messages that come in (intake.c)
  * @offers: offers under way (offer.c)
+ * @deals: contracts in force (deal.c)
  * @cancel: notices of delivery under way (cancel.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
  * @given: bucket of what is given over sessions, bytes
  * @taken: likewise of what is taken
+ * @band_used: bytes a second given and taken over sessions lately
  * @started: Unix seconds
  */
 struct daemon {
@@ -70,11 +73,13 @@ struct daemon {
 	struct peer		*peers;
 	struct intake		*intake;
 	struct offers		*offers;
+	struct deals		*deals;
 	struct cancel		*cancel;
 	struct policy_power	power;
 	struct policy_plan	plan;
 	struct policy_bucket	given;
 	struct policy_bucket	taken;
+	uint64_t		band_used;
 	time_t			started;
 };
 

@@ -6,6 +6,7 @@
 #define CSD_PEER_H
 
 #include "daemon/daemon.h"
+#include "daemon/idset.h"
 #include "daemon/port.h"
 #include "daemon/session.h"
 #include "daemon/sync.h"
@@ -38,6 +39,7 @@
  * @offers: bucket of offers that it makes
  * @notices: bucket of cancel notices that it passes on
  * @sync: reconciliation with it
+ * @offered: messages that it was asked about
  */
 struct peer {
 	struct peer		*next;
@@ -67,6 +69,7 @@ struct peer {
 	struct policy_bucket	offers;
 	struct policy_bucket	notices;
 	struct sync		sync;
+	struct idset		offered;
 };
 
 /* session.c calls these */

@@ -70,11 +70,24 @@ enum crowdshare_peer_state {
  * @CROWDSHARE_KEY_PORT: the port's own key: tags of frames that this node broadcasts on the port
  * @CROWDSHARE_KEY_RX: tags of frames that come from the peer
  * @CROWDSHARE_KEY_TX: tags of frames sent to the peer alone
+ * @CROWDSHARE_KEY_PAIRWISE: as %CROWDSHARE_KEY_RX, of frames that the peer sends to this node alone;
+ *	only these may carry a contract
  */
 enum crowdshare_key_use {
 	CROWDSHARE_KEY_PORT,
 	CROWDSHARE_KEY_RX,
 	CROWDSHARE_KEY_TX,
+	CROWDSHARE_KEY_PAIRWISE,
+};
+
+/**
+ * enum crowdshare_contract_direction - which messages a contract covers
+ * @CROWDSHARE_CONTRACT_RX: those that come from the peer
+ * @CROWDSHARE_CONTRACT_TX: those sent to the peer
+ */
+enum crowdshare_contract_direction {
+	CROWDSHARE_CONTRACT_RX,
+	CROWDSHARE_CONTRACT_TX,
 };
 
 /**
@@ -106,6 +119,7 @@ enum crowdshare_scope {
 #define CROWDSHARE_ADDR_LEN		16
 #define CROWDSHARE_DIGEST_LEN		64
 #define CROWDSHARE_KEY_LEN		32
+#define CROWDSHARE_PEER_CONTRACTS_LIMIT	1024
 #define CROWDSHARE_SEEN_MAX_DEFAULT	65536
 #define CROWDSHARE_SEEN_MAX_LIMIT	(1U << 30)	/* 30 GiB: 280 Mbit/s for half a day */
 #define CROWDSHARE_LIFETIME_DEFAULT	43200		/* 12 h */
@@ -132,13 +146,13 @@ struct crowdshare_seen_entry {
  * @CROWDSHARE_CMD_PORT_NEW: attach an interface to a device
  * @CROWDSHARE_CMD_PORT_SET: change a port's settings
  * @CROWDSHARE_CMD_PORT_DEL: detach an interface
- * @CROWDSHARE_CMD_PORT_NTF: port attached or changed
+ * @CROWDSHARE_CMD_PORT_NTF: port attached or changed, or its key
  * @CROWDSHARE_CMD_PORT_DEL_NTF: port detached
  * @CROWDSHARE_CMD_PEER_GET: one peer (by port and lladdr), or a dump of all
  * @CROWDSHARE_CMD_PEER_NEW: add a peer
  * @CROWDSHARE_CMD_PEER_SET: change a peer
- * @CROWDSHARE_CMD_PEER_DEL: remove a peer and its keys
- * @CROWDSHARE_CMD_PEER_NTF: peer added or changed
+ * @CROWDSHARE_CMD_PEER_DEL: remove a peer, its keys and its contracts
+ * @CROWDSHARE_CMD_PEER_NTF: peer added or changed, or a key of it
  * @CROWDSHARE_CMD_PEER_DEL_NTF: peer removed
  * @CROWDSHARE_CMD_KEY_NEW: install a key, replacing the one of the same id
  * @CROWDSHARE_CMD_KEY_DEL: remove a key by its id
@@ -146,6 +160,13 @@ struct crowdshare_seen_entry {
  * @CROWDSHARE_CMD_SEEN_NEW: load entries in bulk
  * @CROWDSHARE_CMD_SEEN_DEL: forget all
  * @CROWDSHARE_CMD_STATS_GET: dump of all statistics, or those of one device
+ * @CROWDSHARE_CMD_CONTRACT_GET: one contract (by port, lladdr and id), or a dump of all, or of those
+ *	of one port
+ * @CROWDSHARE_CMD_CONTRACT_NEW: add a contract to a peer
+ * @CROWDSHARE_CMD_CONTRACT_DEL: remove a contract
+ * @CROWDSHARE_CMD_CONTRACT_NTF: contract added, or exhausted (%CROWDSHARE_A_CONTRACT_EXHAUSTED)
+ * @CROWDSHARE_CMD_CONTRACT_DEL_NTF: contract removed; what it tells is final. Those that go with
+ *	their peer have no event of their own
  */
 enum crowdshare_cmd {
 	CROWDSHARE_CMD_UNSPEC,
@@ -170,6 +191,11 @@ enum crowdshare_cmd {
 	CROWDSHARE_CMD_SEEN_NEW,
 	CROWDSHARE_CMD_SEEN_DEL,
 	CROWDSHARE_CMD_STATS_GET,
+	CROWDSHARE_CMD_CONTRACT_GET,
+	CROWDSHARE_CMD_CONTRACT_NEW,
+	CROWDSHARE_CMD_CONTRACT_DEL,
+	CROWDSHARE_CMD_CONTRACT_NTF,
+	CROWDSHARE_CMD_CONTRACT_DEL_NTF,
 
 	__CROWDSHARE_CMD_MAX,
 };
@@ -251,6 +277,8 @@ enum crowdshare_port_attr {
  * @CROWDSHARE_A_PEER_BYTERATE: u64, their bytes per second (from the link header on), 0: no limit
  * @CROWDSHARE_A_PEER_RX_KEY_ID: u32, id of a receive key, once for each (out)
  * @CROWDSHARE_A_PEER_TX_KEY_ID: u32, id of the send key, absent if there is none (out)
+ * @CROWDSHARE_A_PEER_PAIRWISE_KEY_ID: u32, id of a receive key that is pairwise, once for each; it is
+ *	among the %CROWDSHARE_A_PEER_RX_KEY_ID too (out)
  */
 enum crowdshare_peer_attr {
 	CROWDSHARE_A_PEER_UNSPEC,
@@ -263,6 +291,7 @@ enum crowdshare_peer_attr {
 	CROWDSHARE_A_PEER_RX_KEY_ID,
 	CROWDSHARE_A_PEER_TX_KEY_ID,
 	CROWDSHARE_A_PEER_PAD,
+	CROWDSHARE_A_PEER_PAIRWISE_KEY_ID,
 
 	__CROWDSHARE_A_PEER_MAX,
 };
@@ -289,6 +318,40 @@ enum crowdshare_key_attr {
 };
 
 #define CROWDSHARE_A_KEY_MAX (__CROWDSHARE_A_KEY_MAX - 1)
+
+/**
+ * enum crowdshare_contract_attr - attributes of CONTRACT commands
+ * @CROWDSHARE_A_CONTRACT_PORT_IFINDEX: u32, interface index of the port
+ * @CROWDSHARE_A_CONTRACT_PORT_IFNAME: string, its name (out)
+ * @CROWDSHARE_A_CONTRACT_LLADDR: 6 bytes, the peer
+ * @CROWDSHARE_A_CONTRACT_ID: u32, 1 and on, once only for a peer; contract of the link headers
+ * @CROWDSHARE_A_CONTRACT_DIRECTION: u32, enum crowdshare_contract_direction
+ * @CROWDSHARE_A_CONTRACT_BYTES: u64, that it covers, from the link header on, at least 1
+ * @CROWDSHARE_A_CONTRACT_EXPIRY: u64, Unix seconds, the last one at which it covers anything
+ * @CROWDSHARE_A_CONTRACT_USED: u64, bytes used, at most %CROWDSHARE_A_CONTRACT_BYTES (out)
+ * @CROWDSHARE_A_CONTRACT_REFUSED: u64, frames that named it and were refused, as it had not so many
+ *	bytes left or had expired (out)
+ * @CROWDSHARE_A_CONTRACT_EXHAUSTED: flag, in an event: the last byte was used, or a frame came that
+ *	is larger than what is left, whichever was first; once for a contract
+ */
+enum crowdshare_contract_attr {
+	CROWDSHARE_A_CONTRACT_UNSPEC,
+	CROWDSHARE_A_CONTRACT_PORT_IFINDEX,
+	CROWDSHARE_A_CONTRACT_PORT_IFNAME,
+	CROWDSHARE_A_CONTRACT_LLADDR,
+	CROWDSHARE_A_CONTRACT_ID,
+	CROWDSHARE_A_CONTRACT_DIRECTION,
+	CROWDSHARE_A_CONTRACT_BYTES,
+	CROWDSHARE_A_CONTRACT_EXPIRY,
+	CROWDSHARE_A_CONTRACT_USED,
+	CROWDSHARE_A_CONTRACT_REFUSED,
+	CROWDSHARE_A_CONTRACT_EXHAUSTED,
+	CROWDSHARE_A_CONTRACT_PAD,
+
+	__CROWDSHARE_A_CONTRACT_MAX,
+};
+
+#define CROWDSHARE_A_CONTRACT_MAX (__CROWDSHARE_A_CONTRACT_MAX - 1)
 
 /**
  * enum crowdshare_seen_attr - attributes of SEEN commands

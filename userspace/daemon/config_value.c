@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Values of settings that are texts. All is integers: a price in floating point would not be the
+ * price that was written.
+ *
+ * Nothing here keeps state between calls.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "daemon/config_value.h"
+
+#define WORD_MAX 32	/* no name of a setting is longer */
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* Digits, at least one; *end is what comes after. */
+static int digits(const char *text, uint64_t *value, const char **end)
+{
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	for (*value = 0; *text >= '0' && *text <= '9'; text++)
+		if (__builtin_mul_overflow(*value, 10, value) ||
+		    __builtin_add_overflow(*value, (uint64_t)(*text - '0'), value))
+			return -ERANGE;
+	*end = text;
+	return 0;
+}
+
+static int with_unit(const char *text, const struct unit *units, uint64_t *value)
+{
+	const char *end;
+	uint64_t number;
+	int rc = digits(text, &number, &end);
+
+	if (rc)
+		return rc;
+	while (*end == ' ')
+		end++;
+	for (; units->name; units++)
+		if (!strcmp(end, units->name))
+			return __builtin_mul_overflow(number, units->factor, value) ? -ERANGE : 0;
+	return -EINVAL;
+}
+
+/**
+ * value_size() - a size with a unit, as "512MiB"
+ * @text: a number and B, kB, MB, GB, TB, KiB, MiB, GiB or TiB; without a unit: bytes
+ * @bytes: result
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int value_size(const char *text, uint64_t *bytes)
+{
+	static const struct unit units[] = {
+		{ "", 1 }, { "B", 1 },
+		{ "kB", 1000 }, { "MB", 1000000 }, { "GB", 1000000000 },
+		{ "TB", 1000000000000 },
+		{ "KiB", 1ull << 10 }, { "MiB", 1ull << 20 }, { "GiB", 1ull << 30 },
+		{ "TiB", 1ull << 40 },
+		{ NULL, 0 },
+	};
+
+	return with_unit(text, units, bytes);
+}
+
+/**
+ * value_time() - a time with a unit, as "12h"
+ * @text: a number and s, min, h or d; without a unit: seconds
+ * @seconds: result
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int value_time(const char *text, uint64_t *seconds)
+{
+	static const struct unit units[] = {
+		{ "", 1 }, { "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 86400 },
+		{ NULL, 0 },
+	};
+
+	return with_unit(text, units, seconds);
+}
+
+/**
+ * value_decimal() - a decimal fraction, as "1.5"
+ * @text: digits, and after a point at most @places of them
+ * @places: how many digits after the point the result has
+ * @value: result, in units of the last place: "1.5" with three places is 1500
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int value_decimal(const char *text, unsigned int places, uint64_t *value)
+{
+	const char *end;
+	int rc = digits(text, value, &end);
+	bool fraction = false;
+
+	if (rc)
+		return rc;
+	if (*end == '.') {
+		fraction = true;
+		end++;
+		if (*end < '0' || *end > '9')
+			return -EINVAL;
+	}
+	for (; places; places--) {
+		if (__builtin_mul_overflow(*value, 10, value))
+			return -ERANGE;
+		if (fraction && *end >= '0' && *end <= '9' &&
+		    __builtin_add_overflow(*value, (uint64_t)(*end++ - '0'), value))
+			return -ERANGE;
+	}
+	return *end ? -EINVAL : 0;
+}
+
+/**
+ * value_geohash() - a geohash (G. Niemeyer, 2008), whole or the beginning of one
+ * @text: up to 12 of the digits 0 to 9 and the letters but a, i, l and o
+ * @geohash: result, in small letters
+ *
+ * Return: 0, -EINVAL or -ERANGE: too long.
+ */
+int value_geohash(const char *text, char geohash[CONFIG_GEOHASH_LEN])
+{
+	size_t i;
+
+	for (i = 0; text[i]; i++) {
+		char c = text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i];
+
+		if (!strchr("0123456789bcdefghjkmnpqrstuvwxyz", c))
+			return -EINVAL;
+		if (i == CONFIG_GEOHASH_LEN - 1)
+			return -ERANGE;
+		geohash[i] = c;
+	}
+	geohash[i] = '\0';
+	return 0;
+}
+
+/**
+ * value_address() - the address of a node
+ * @text: IPv6 address
+ * @address: result
+ *
+ * Return: 0; -EINVAL: no IPv6 address; -ERANGE: not in fd00::/8.
+ */
+int value_address(const char *text, uint8_t address[16])
+{
+	if (inet_pton(AF_INET6, text, address) != 1)
+		return -EINVAL;
+	return address[0] == 0xfd ? 0 : -ERANGE;
+}
+
+static bool bits_beyond(const struct config_prefix *prefix)
+{
+	unsigned int bit;
+
+	for (bit = prefix->len; bit < 128; bit++)
+		if (prefix->address[bit / 8] & 0x80 >> bit % 8)
+			return true;
+	return false;
+}
+
+/**
+ * value_prefix() - an IPv6 prefix, as "fd12::/16"
+ * @text: address and length; an address alone is itself
+ * @prefix: result
+ *
+ * Return: 0; -EINVAL: no prefix; -ERANGE: the address has bits beyond the length.
+ */
+int value_prefix(const char *text, struct config_prefix *prefix)
+{
+	const char *slash = strchr(text, '/'), *end;
+	char address[INET6_ADDRSTRLEN];
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	uint64_t bits = 128;
+
+	if (len >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (inet_pton(AF_INET6, address, prefix->address) != 1)
+		return -EINVAL;
+	if (slash && (digits(slash + 1, &bits, &end) || *end || bits > 128))
+		return -EINVAL;
+	prefix->len = bits;
+	return bits_beyond(prefix) ? -ERANGE : 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/**
+ * value_distance() - how many letters to insert, remove or change to get from one word to another
+ * @a: a word
+ * @b: another
+ *
+ * Levenshtein's distance, by the dynamic programming of Wagner and Fischer (1974), with one row.
+ *
+ * Return: the distance, or SIZE_MAX for words that are too long to be names of settings.
+ */
+size_t value_distance(const char *a, const char *b)
+{
+	size_t row[WORD_MAX + 1], a_len = strlen(a), b_len = strlen(b), i, j, diagonal, above;
+
+	if (a_len > WORD_MAX || b_len > WORD_MAX)
+		return SIZE_MAX;
+	for (j = 0; j <= b_len; j++)
+		row[j] = j;
+	for (i = 1; i <= a_len; i++) {
+		diagonal = row[0];
+		row[0] = i;
+		for (j = 1; j <= b_len; j++) {
+			above = row[j];
+			row[j] = least(least(above, row[j - 1]) + 1,
+				       diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[b_len];
+}
