@@ -133,6 +133,15 @@ saved() {
 	what="flushed: sent on once more (so the check above can fail)"; arrived 200
 }
 
+# flip FILE OFFSET: another byte than the one that is there.
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\$(printf %03o $((byte ^ 0xa5)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # A file that is damaged is refused, and loads nothing.
 damaged() {
 	local size flipped
@@ -145,7 +154,7 @@ damaged() {
 		csnl -n b seen load "$work/damaged" dev cs0
 	for flipped in 0 20 $((size / 2)) $((size - 1)); do
 		cp "$work/saved" "$work/damaged"
-		printf '\xa5' | dd of="$work/damaged" bs=1 seek="$flipped" conv=notrunc status=none
+		flip "$work/damaged" "$flipped"
 		refuse "load: byte $flipped altered" 'damaged.*(magic|size|checksum)' \
 			csnl -n b seen load "$work/damaged" dev cs0
 	done

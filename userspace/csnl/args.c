@@ -13,6 +13,8 @@
 
 #include "csnl/csnl.h"
 
+const char *args_program = "csnl";
+
 /**
  * die - say what is wrong and end the program
  */
@@ -21,7 +23,7 @@ void die(const char *format, ...)
 	va_list args;
 
 	fflush(stdout);
-	fputs("csnl: ", stderr);
+	fprintf(stderr, "%s: ", args_program);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
@@ -50,8 +52,8 @@ void args_unknown(const struct args *args)
 {
 	int len = strcspn(args->where, " ");
 
-	args_die(args, "'%s' is not an option here; try 'csnl %.*s help'", *args->word, len,
-		 args->where);
+	args_die(args, "'%s' is not an option here; try '%s %.*s help'", *args->word,
+		 args_program, len, args->where);
 }
 
 /**

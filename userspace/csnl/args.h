@@ -27,6 +27,9 @@ struct args {
 	int		n_given;
 };
 
+/* name in front of error messages; crowdshare sets its own */
+extern const char *args_program;
+
 __attribute__((noreturn, format(printf, 1, 2)))
 void die(const char *format, ...);
 __attribute__((noreturn, format(printf, 2, 3)))

@@ -371,11 +371,16 @@ static void test_limits_decoded(void **state)
 	refused_with(&contract, AT_BUYER + 34, 32, (const char *)contract.body + AT_BUYER, 32,
 		     -EINVAL, "same node");
 	refused_with(&contract, AT_ITEMS + 2 * ITEM_LEN - 3, 3, "\0", 1, -EINVAL, "no size");
-	/* made after it expires, at a price beyond what there is */
+	/* made after it expires */
 	refused_with(&contract, AT_ITEMS - 11, 5, "\x1a\x6b\x49\xe0\x10", 5, -EINVAL,
 		     "expires at 1800003600");
-	refused_with(&contract, AT_NONCE + 16, 3, "\x1b\xff\xff\xff\xff\xff\xff\xff\xff", 9, -ERANGE,
-		     "too great");
+	contract_free(&contract);
+	/* at a price beyond what there is */
+	make(&contract, 1);
+	contract.items[0].size = UINT32_MAX;
+	assert_int_equal(contract_encode(&contract), 0);
+	refused_with(&contract, AT_NONCE + 16, 3, "\x1b\xff\xff\xff\xff\xff\xff\xff\xff", 9,
+		     -ERANGE, "too great");
 	contract_free(&contract);
 }
 
