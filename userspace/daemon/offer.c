@@ -61,6 +61,7 @@ static bool ended(const struct offer *offer)
 static void offer_free(struct offer *offer)
 {
 	free(offer->items);
+	free(offer->body);
 	free(offer);
 }
 

@@ -48,6 +48,9 @@ enum offer_state {
  * @expiry: of the contract, Unix seconds
  * @total: millipoints, of those wanted
  * @terms: how the rate came about, if this node made the bid
+ * @body: encoded contract that this node, the buyer, signed
+ * @body_len: its bytes
+ * @signature: over @body
  * @deadline: daemon_ticks() when it ends by itself
  */
 struct offer {
@@ -69,6 +72,9 @@ struct offer {
 	uint64_t		expiry;
 	uint64_t		total;
 	struct bid_terms	terms;
+	uint8_t			*body;
+	size_t			body_len;
+	uint8_t			signature[IDENTITY_SIGNATURE_LEN];
 	uint64_t		deadline;
 };
 

@@ -1,0 +1,702 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Contracts in force: from both signatures to the last message, the receipt or the expiry.
+ *
+ * What is signed is in the ledgers of both before the first byte is sent: the seller commits before
+ * it answers with its signature, the buyer before it sends. Both kernels know the contract by then,
+ * count and enforce it (kmod/contract.c).
+ *
+ * The buyer sends the messages into the device, to the seller alone, under the contract, at the
+ * configured rate. Frames get lost: when all were sent it names them in a DIFF, and the seller
+ * answers with a WANT of those that it lacks. What arrives twice the kernel takes for a duplicate,
+ * and does not count; what the buyer's kernel counts is what it sent, repairs included, so its
+ * limit is twice the contract's bytes.
+ *
+ * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/cancel.h"
+#include "daemon/intake.h"
+#include "daemon/log.h"
+#include "daemon/offer.h"
+#include "daemon/peer.h"
+#include "lib/hex.h"
+#include "lib/message.h"
+
+#define PUMP_MSEC	5
+#define PUMP_MESSAGES	64
+#define ASK_SECONDS	2	/* after the last frame, for what is lacking */
+#define ASK_TIMES	8
+#define CLOCK_SECONDS	5
+#define REPAIRS		2	/* times the contract's bytes that the buyer may send */
+
+/**
+ * struct deal - a contract in force
+ * @next: in the list of all
+ * @daemon: whose it is
+ * @contract: what was signed
+ * @uid: its name in the ledger
+ * @address: of the other side
+ * @peer: the other side, NULL: not there
+ * @buyer: this node gives and pays; else it takes and earns
+ * @installed: the kernel knows it
+ * @exhausted: the kernel said so
+ * @send: a byte for each item that is still to be sent
+ * @cursor: next item to look at
+ * @asked: how often the seller was asked what it lacks
+ * @pump: timer: sends, then asks
+ */
+struct deal {
+	struct deal	*next;
+	struct daemon	*daemon;
+	struct contract	contract;
+	uint8_t		uid[CONTRACT_UID_LEN];
+	uint8_t		address[CS_ADDR_LEN];
+	struct peer	*peer;
+	bool		buyer;
+	bool		installed;
+	bool		exhausted;
+	uint8_t		*send;
+	size_t		cursor;
+	unsigned int	asked;
+	struct event	*pump;
+};
+
+/**
+ * struct deals - all contracts in force
+ * @list: the newest first
+ * @clock: ends those that have expired
+ */
+struct deals {
+	struct deal	*list;
+	struct event	*clock;
+};
+
+static struct deal *find(const struct daemon *daemon, const struct peer *peer, uint32_t id,
+			 bool buyer)
+{
+	struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (deal->contract.id == id && deal->buyer == buyer &&
+		    !memcmp(deal->address, peer->address, CS_ADDR_LEN))
+			return deal;
+	return NULL;
+}
+
+bool deal_id_taken(struct daemon *daemon, const struct peer *peer, uint32_t id)
+{
+	return find(daemon, peer, id, true) || find(daemon, peer, id, false);
+}
+
+static void deal_free(struct deal *deal)
+{
+	if (deal->pump)
+		event_free(deal->pump);
+	contract_free(&deal->contract);
+	free(deal->send);
+	free(deal);
+}
+
+static void pump_in(struct deal *deal, time_t seconds, long usec)
+{
+	struct timeval wait = { seconds, usec };
+
+	evtimer_add(deal->pump, &wait);
+}
+
+/* Tells the kernel of it; one that the kernel knows already is as good. */
+static int install(struct deal *deal, struct cs_error *error)
+{
+	struct peer *peer = deal->peer;
+	struct kernel_contract contract = {
+		.id = deal->contract.id,
+		.direction = deal->buyer ? CROWDSHARE_CONTRACT_TX : CROWDSHARE_CONTRACT_RX,
+		.bytes = contract_bytes(&deal->contract) * (deal->buyer ? REPAIRS : 1),
+		.expiry = deal->contract.expiry,
+	};
+	int rc;
+
+	contract.ifindex = peer->port->link.ifindex;
+	memcpy(contract.lladdr, peer->lladdr, sizeof(contract.lladdr));
+	rc = deal->daemon->kernel->ops->contract_add(deal->daemon->kernel, &contract, error);
+	if (rc && rc != -EEXIST)
+		return rc;
+	deal->installed = true;
+	return 0;
+}
+
+/* Sends one item; false: not now. */
+static bool send_item(struct deal *deal, size_t i)
+{
+	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
+	struct daemon *daemon = deal->daemon;
+	struct cs_error error = { "" };
+	struct store_item item;
+	uint8_t hops;
+	size_t len;
+	int rc;
+
+	if (store_get(daemon->store, deal->contract.items[i].digest, &item))
+		return true; /* expired, or delivered elsewhere meanwhile */
+	daemon->given.rate = daemon->config.store.out;
+	if (!policy_bucket_take(&daemon->given, item.size, daemon_ticks()))
+		return false;
+	hops = item.hops;
+	if (!(item.flags & STORE_OWN) && hops && hops != CS_HOPS_UNLIMITED)
+		hops--;
+	len = intake_frame_of(daemon, &item, deal->peer->lladdr, hops, deal->contract.id, frame,
+			      sizeof(frame));
+	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
+	if (rc == -ENOBUFS || rc == -EAGAIN)
+		return false;
+	if (rc)
+		log_warning("%s: a message under contract was not sent: %s",
+			    peer_label(deal->peer), error.text);
+	return true;
+}
+
+/* Names all messages, for the seller to say which it lacks. */
+static void ask(struct deal *deal)
+{
+	struct proto_letter letter = { .type = PROTO_DIFF };
+	const struct contract *contract = &deal->contract;
+	uint8_t *ids;
+	size_t i;
+
+	if (deal->asked++ >= ASK_TIMES)
+		return;
+	ids = malloc(contract->nr_items * PROTO_ID_LEN);
+	if (!ids)
+		return;
+	for (i = 0; i < contract->nr_items; i++)
+		memcpy(ids + i * PROTO_ID_LEN, contract->items[i].digest, PROTO_ID_LEN);
+	letter.diff.round = contract->id;
+	letter.diff.mine = ids;
+	letter.diff.nr_mine = contract->nr_items;
+	session_send(deal->peer->session, &letter);
+	free(ids);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *data)
+{
+	struct deal *deal = data;
+	size_t n = 0;
+
+	(void)fd;
+	(void)what;
+	if (!deal->peer || !deal->peer->session || !deal->installed || deal->exhausted)
+		return;
+	for (; deal->cursor < deal->contract.nr_items; deal->cursor++) {
+		if (!deal->send[deal->cursor])
+			continue;
+		if (n++ == PUMP_MESSAGES || !send_item(deal, deal->cursor)) {
+			pump_in(deal, 0, PUMP_MSEC * 1000);
+			return;
+		}
+		deal->send[deal->cursor] = 0;
+	}
+	if (n)
+		pump_in(deal, ASK_SECONDS, 0);
+	else
+		ask(deal);
+}
+
+/* A contract becomes one in force; takes it over. */
+static struct deal *begin(struct daemon *daemon, struct contract *contract, struct peer *peer)
+{
+	struct deal *deal = calloc(1, sizeof(*deal));
+
+	if (!deal)
+		return NULL;
+	deal->daemon = daemon;
+	deal->buyer = !memcmp(contract->buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN);
+	deal->send = calloc(contract->nr_items, 1);
+	deal->pump = evtimer_new(daemon->base, on_pump, deal);
+	if (!deal->send || !deal->pump) {
+		deal_free(deal);
+		return NULL;
+	}
+	deal->contract = *contract;
+	memset(contract, 0, sizeof(*contract));
+	contract_uid(&deal->contract, deal->uid);
+	identity_address(deal->buyer ? deal->contract.seller : deal->contract.buyer,
+			 deal->address);
+	deal->peer = peer;
+	deal->next = daemon->deals->list;
+	daemon->deals->list = deal;
+	return deal;
+}
+
+/* The contract that an offer and its bid come to. */
+static int draw_up(const struct offer *offer, struct contract *contract)
+{
+	const struct daemon *daemon = offer->peer->daemon;
+	const uint8_t *own = daemon->identity.public, *other = offer->peer->public;
+	size_t i;
+
+	memset(contract, 0, sizeof(*contract));
+	memcpy(contract->buyer, offer->out ? own : other, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->seller, offer->out ? other : own, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->nonce, offer->nonce, sizeof(contract->nonce));
+	memcpy(contract->destination, offer->destination, CS_ADDR_LEN);
+	contract->id = offer->contract;
+	contract->rate = offer->rate;
+	contract->expiry = offer->expiry;
+	contract->items = calloc(offer->nr_items, sizeof(*contract->items));
+	if (!contract->items)
+		return -ENOMEM;
+	for (i = 0; i < offer->nr_items; i++) {
+		if (!(offer->wanted[i / 8] & 1 << i % 8))
+			continue;
+		memcpy(contract->items[contract->nr_items].digest, offer->items[i].digest,
+		       CS_DIGEST_LEN);
+		contract->items[contract->nr_items++].size = offer->items[i].size;
+	}
+	return contract->nr_items ? 0 : -EINVAL;
+}
+
+/**
+ * deal_propose() - the buyer draws up and signs what a bid says
+ * @offer: with the bid
+ * @accept: gets the letter; it points into @contract
+ * @contract: the caller's to free after the letter was sent
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int deal_propose(struct offer *offer, struct proto_letter *accept, struct contract *contract,
+		 struct cs_error *error)
+{
+	int rc = draw_up(offer, contract);
+
+	if (rc)
+		cs_error_set(error, rc, "the bid wants nothing of the offer, or out of memory");
+	contract->created = daemon_now();
+	if (!rc)
+		rc = contract_encode(contract) ?
+			     cs_error_set(error, -EINVAL, "the bid makes no valid contract") :
+			     contract_sign(contract, &offer->peer->daemon->identity, error);
+	if (rc) {
+		contract_free(contract);
+		return rc;
+	}
+	accept->accept.offer = offer->id;
+	accept->accept.body = contract->body;
+	accept->accept.len = contract->body_len;
+	memcpy(accept->accept.signature, contract->buyer_signature, IDENTITY_SIGNATURE_LEN);
+	/* what SIGNED is about */
+	free(offer->body);
+	offer->body = malloc(contract->body_len);
+	if (!offer->body) {
+		contract_free(contract);
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	}
+	memcpy(offer->body, contract->body, contract->body_len);
+	offer->body_len = contract->body_len;
+	memcpy(offer->signature, contract->buyer_signature, IDENTITY_SIGNATURE_LEN);
+	return 0;
+}
+
+/* Is what the buyer drew up what this node bid? All but its own clock must be the same. */
+static bool as_bid(const struct offer *offer, const struct contract *signed_one)
+{
+	struct contract own;
+	bool same = false;
+
+	if (!draw_up(offer, &own)) {
+		own.created = signed_one->created;
+		same = !contract_encode(&own) && own.body_len == signed_one->body_len &&
+		       !memcmp(own.body, signed_one->body, own.body_len);
+	}
+	contract_free(&own);
+	return same;
+}
+
+/* Into the ledger and the kernel, in this order: what the kernel lets pass has been promised. */
+static int commit(struct daemon *daemon, struct peer *peer, struct contract *contract,
+		  struct deal **deal, struct cs_error *error)
+{
+	int rc;
+
+	rc = contract_verify(contract, error);
+	if (rc)
+		return rc;
+	rc = ledger_promise(daemon->ledger, contract, daemon_now(), error);
+	if (rc)
+		return rc;
+	*deal = begin(daemon, contract, peer);
+	if (!*deal)
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	return install(*deal, error);
+}
+
+/**
+ * deal_sign() - the seller countersigns what it bid
+ * @offer: with the bid
+ * @accept: what the buyer drew up and signed
+ * @letter: gets SIGNED
+ * @error: gets the reason of a refusal
+ *
+ * Return: 0 or a negative errno.
+ */
+int deal_sign(struct offer *offer, const struct proto_accept *accept,
+	      struct proto_letter *letter, struct cs_error *error)
+{
+	struct peer *peer = offer->peer;
+	struct daemon *daemon = peer->daemon;
+	struct contract contract = { 0 };
+	struct deal *deal;
+	int rc;
+
+	rc = contract_decode(&contract, accept->body, accept->len, error);
+	if (!rc && !as_bid(offer, &contract))
+		rc = cs_error_set(error, -EINVAL, "the contract is not what was bid");
+	memcpy(contract.buyer_signature, accept->signature, IDENTITY_SIGNATURE_LEN);
+	if (!rc)
+		rc = contract_sign(&contract, &daemon->identity, error);
+	letter->type = PROTO_SIGNED;
+	letter->sign.offer = offer->id;
+	memcpy(letter->sign.signature, contract.seller_signature, IDENTITY_SIGNATURE_LEN);
+	if (!rc)
+		rc = commit(daemon, peer, &contract, &deal, error);
+	contract_free(&contract);
+	return rc;
+}
+
+/**
+ * deal_signed() - the seller has signed: the buyer may send
+ * @offer: that was accepted
+ * @letter: with the seller's signature
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int deal_signed(struct offer *offer, const struct proto_signed *letter, struct cs_error *error)
+{
+	struct contract contract = { 0 };
+	struct deal *deal;
+	int rc;
+
+	rc = contract_decode(&contract, offer->body, offer->body_len, error);
+	if (!rc) {
+		memcpy(contract.buyer_signature, offer->signature, IDENTITY_SIGNATURE_LEN);
+		memcpy(contract.seller_signature, letter->signature, IDENTITY_SIGNATURE_LEN);
+		rc = commit(offer->peer->daemon, offer->peer, &contract, &deal, error);
+	}
+	contract_free(&contract);
+	if (rc)
+		return rc;
+	memset(deal->send, 1, deal->contract.nr_items);
+	pump_in(deal, 0, 0);
+	return 0;
+}
+
+/* The buyer names what it sent: which does this node lack? */
+static void on_diff(struct peer *peer, const struct proto_diff *diff)
+{
+	struct proto_letter letter = { .type = PROTO_WANT };
+	struct deal *deal = find(peer->daemon, peer, diff->round, false);
+	struct store_item item;
+	uint8_t *ids;
+	size_t i;
+
+	if (!deal || deal->exhausted)
+		return;
+	ids = malloc(diff->nr_mine ? diff->nr_mine * PROTO_ID_LEN : 1);
+	for (i = 0; ids && i < diff->nr_mine; i++) {
+		if (!store_find(peer->daemon->store, diff->mine + i * PROTO_ID_LEN, &item) ||
+		    cancel_state(peer->daemon, diff->mine + i * PROTO_ID_LEN) == CANCEL_PROVEN)
+			continue;
+		memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN, diff->mine + i * PROTO_ID_LEN,
+		       PROTO_ID_LEN);
+	}
+	letter.want.round = diff->round;
+	letter.want.ids = ids;
+	if (letter.want.nr_ids)
+		session_send(peer->session, &letter);
+	free(ids);
+}
+
+static void on_want(struct peer *peer, const struct proto_want *want)
+{
+	struct deal *deal = find(peer->daemon, peer, want->round, true);
+	size_t i, n;
+
+	if (!deal)
+		return;
+	for (n = 0; n < want->nr_ids; n++)
+		for (i = 0; i < deal->contract.nr_items; i++)
+			if (!memcmp(deal->contract.items[i].digest, want->ids + n * PROTO_ID_LEN,
+				    PROTO_ID_LEN))
+				deal->send[i] = 1;
+	deal->cursor = 0;
+	pump_in(deal, 0, 0);
+}
+
+/**
+ * deal_letter() - a letter about a contract's messages
+ * @peer: who sent it
+ * @letter: DIFF or WANT
+ */
+void deal_letter(struct peer *peer, const struct proto_letter *letter)
+{
+	if (letter->type == PROTO_DIFF)
+		on_diff(peer, &letter->diff);
+	else if (letter->type == PROTO_WANT)
+		on_want(peer, &letter->want);
+}
+
+/**
+ * deal_earns() - may a message under this contract still earn something?
+ * @daemon: whose
+ * @peer: who gives it
+ * @id: of the contract
+ *
+ * Return: whether it may.
+ */
+bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id)
+{
+	const struct deal *deal = find(daemon, peer, id, false);
+
+	return deal && deal->contract.rate && deal->contract.expiry > daemon_now();
+}
+
+/**
+ * deal_exhausted() - the kernel says that a contract is used up
+ * @daemon: whose
+ * @ifindex: port
+ * @lladdr: peer
+ * @id: of the contract
+ */
+void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id)
+{
+	struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next) {
+		if (deal->contract.id != id || !deal->peer ||
+		    deal->peer->port->link.ifindex != ifindex ||
+		    memcmp(deal->peer->lladdr, lladdr, KERNEL_LLADDR_LEN))
+			continue;
+		deal->exhausted = true;
+		log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
+	}
+}
+
+/* Its messages earn nothing any more, and may go when room is needed. */
+static void end(struct deal *deal)
+{
+	struct daemon *daemon = deal->daemon;
+	struct cs_error error = { "" };
+	size_t i;
+
+	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+		store_flag(daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
+	if (deal->peer && deal->installed &&
+	    daemon->kernel->ops->contract_del(daemon->kernel, deal->peer->port->link.ifindex,
+					      deal->peer->lladdr, deal->contract.id, &error))
+		log_debug("contract %u: %s", deal->contract.id, error.text);
+	deal_free(deal);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval wait = { CLOCK_SECONDS, 0 };
+	struct daemon *daemon = data;
+	struct deal **at = &daemon->deals->list, *deal;
+	struct cs_error error = { "" };
+	uint64_t now = daemon_now();
+
+	(void)fd;
+	(void)what;
+	while ((deal = *at)) {
+		if (deal->contract.expiry > now) {
+			at = &deal->next;
+			continue;
+		}
+		*at = deal->next;
+		end(deal);
+	}
+	if (ledger_lapse(daemon->ledger, now, &error))
+		log_error("ledger: %s", error.text);
+	evtimer_add(daemon->deals->clock, &wait);
+}
+
+/* A live contract of an earlier run. */
+static int take_up(const struct contract *contract, int64_t promised, int64_t earned,
+		   int64_t lapsed, void *data)
+{
+	struct daemon *daemon = data;
+	uint8_t uid[CONTRACT_UID_LEN];
+	struct contract copy;
+
+	(void)promised;
+	(void)earned;
+	(void)lapsed;
+	contract_uid(contract, uid);
+	if (ledger_get(daemon->ledger, uid, &copy, NULL))
+		return -EIO;
+	if (!begin(daemon, &copy, NULL)) {
+		contract_free(&copy);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * deal_open() - take up the live contracts of the ledger
+ * @daemon: whose
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int deal_open(struct daemon *daemon, struct cs_error *error)
+{
+	static const struct timeval wait = { CLOCK_SECONDS, 0 };
+
+	daemon->deals = calloc(1, sizeof(*daemon->deals));
+	if (!daemon->deals)
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	daemon->deals->clock = evtimer_new(daemon->base, on_clock, daemon);
+	if (!daemon->deals->clock || evtimer_add(daemon->deals->clock, &wait))
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	return ledger_contracts(daemon->ledger, true, daemon_now(), take_up, daemon, error);
+}
+
+/**
+ * deal_close() - end; the ledger keeps the contracts
+ * @daemon: whose
+ */
+void deal_close(struct daemon *daemon)
+{
+	struct deal *deal;
+
+	if (!daemon->deals)
+		return;
+	while ((deal = daemon->deals->list)) {
+		daemon->deals->list = deal->next;
+		deal_free(deal);
+	}
+	if (daemon->deals->clock)
+		event_free(daemon->deals->clock);
+	free(daemon->deals);
+	daemon->deals = NULL;
+}
+
+/**
+ * deal_peer_up() - a session with a peer has begun: its contracts go on
+ * @peer: who
+ */
+void deal_peer_up(struct peer *peer)
+{
+	struct cs_error error = { "" };
+	struct deal *deal;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
+		if (memcmp(deal->address, peer->address, CS_ADDR_LEN) ||
+		    (deal->peer && deal->peer != peer && deal->peer->session))
+			continue;
+		deal->peer = peer;
+		if (install(deal, &error)) {
+			log_error("%s: contract %u: %s", peer_label(peer), deal->contract.id,
+				  error.text);
+			continue;
+		}
+		deal->asked = 0;
+		if (deal->buyer)
+			pump_in(deal, ASK_SECONDS, 0);
+	}
+}
+
+/**
+ * deal_peer_gone() - a peer is about to be freed
+ * @peer: who
+ */
+void deal_peer_gone(struct peer *peer)
+{
+	struct deal *deal;
+
+	for (deal = peer->daemon->deals ? peer->daemon->deals->list : NULL; deal;
+	     deal = deal->next) {
+		if (deal->peer != peer)
+			continue;
+		deal->peer = NULL;
+		deal->installed = false;
+	}
+}
+
+static json_t *deal_json(const struct contract *contract, struct daemon *daemon)
+{
+	char uid[2 * CONTRACT_UID_LEN + 1], peer[INET6_ADDRSTRLEN];
+	bool buyer = !memcmp(contract->buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN);
+	uint8_t raw[CONTRACT_UID_LEN], address[CS_ADDR_LEN];
+	struct kernel_contract counted = { 0 };
+	struct deal *deal;
+
+	contract_uid(contract, raw);
+	cs_hex(uid, raw, sizeof(raw));
+	identity_address(buyer ? contract->seller : contract->buyer, address);
+	inet_ntop(AF_INET6, address, peer, sizeof(peer));
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (!memcmp(deal->uid, raw, sizeof(raw)))
+			break;
+	if (deal && deal->peer && deal->installed) {
+		counted.ifindex = deal->peer->port->link.ifindex;
+		memcpy(counted.lladdr, deal->peer->lladdr, sizeof(counted.lladdr));
+		counted.id = contract->id;
+		if (daemon->kernel->ops->contract_get(daemon->kernel, &counted, NULL))
+			counted.used = counted.refused = 0;
+	}
+	return json_pack("{ss sI ss ss sI sI sI sI sI sI}", "uid", uid, "id",
+			 (json_int_t)contract->id, "role", buyer ? "buyer" : "seller", "peer", peer,
+			 "rate", (json_int_t)contract->rate, "bytes",
+			 (json_int_t)contract_bytes(contract), "used", (json_int_t)counted.used,
+			 "refused", (json_int_t)counted.refused, "expiry",
+			 (json_int_t)contract->expiry, "messages", (json_int_t)contract->nr_items);
+}
+
+/**
+ * struct listing - what list_one() adds to
+ * @daemon: whose contracts
+ * @list: a JSON array
+ */
+struct listing {
+	struct daemon	*daemon;
+	json_t		*list;
+};
+
+static int list_one(const struct contract *contract, int64_t promised, int64_t earned,
+		    int64_t lapsed, void *data)
+{
+	struct listing *listing = data;
+	json_t *json = deal_json(contract, listing->daemon);
+
+	if (!json)
+		return -ENOMEM;
+	json_object_set_new(json, "promised", json_integer(promised));
+	json_object_set_new(json, "earned", json_integer(earned));
+	json_object_set_new(json, "lapsed", json_integer(lapsed));
+	return json_array_append_new(listing->list, json) ? -ENOMEM : 0;
+}
+
+/**
+ * deal_list() - all contracts of the ledger, with what the kernel counted of those in force
+ * @daemon: whose
+ * @error: gets the reason of a failure
+ *
+ * Return: a JSON array, or NULL.
+ */
+json_t *deal_list(struct daemon *daemon, struct cs_error *error)
+{
+	struct listing listing = { daemon, json_array() };
+
+	if (ledger_contracts(daemon->ledger, false, daemon_now(), list_one, &listing, error)) {
+		json_decref(listing.list);
+		return NULL;
+	}
+	return listing.list;
+}
