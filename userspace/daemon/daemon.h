@@ -56,6 +56,9 @@ struct port;
  * @given: bucket of what is given over sessions, bytes
  * @taken: likewise of what is taken
  * @band_used: bytes a second given and taken over sessions lately
+ * @band_last: bytes of all sessions when that was looked at
+ * @look: timer that looks at batteries and data plan
+ * @save: timer that saves the seen-set
  * @started: Unix seconds
  */
 struct daemon {
@@ -80,6 +83,9 @@ struct daemon {
 	struct policy_bucket	given;
 	struct policy_bucket	taken;
 	uint64_t		band_used;
+	uint64_t		band_last;
+	struct event		*look;
+	struct event		*save;
 	time_t			started;
 };
 
