@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Store and forward: a network falls apart, and heals: what was sent meanwhile arrives. A message
+# that reached its destination is dropped by all who hold it. What is held survives the daemon.
+#
+#	a ------- b ------- c ------- d
+#	            cut here
+#
+# Captured: all ports and devices.
+
+. "$(dirname "$0")/lib.sh"
+
+messages=$(amount 500 100)
+
+all_hold() {
+	local name
+	for name; do
+		[ "$(held "$name")" = "$count" ] || return 1
+	done
+}
+
+cut() { ip -n b link set b-c down; }
+heal() { ip -n b link set b-c up; }
+
+partition() {
+	cut
+	check "the link is cut: the session ends" wait_for 30 has_peers c 1
+	csmsg -S 1 -c "$messages" --rate 400 --digests "$work/left" a:cs0 || die csmsg
+	csmsg -S 2 -c "$messages" --rate 400 --digests "$work/right" d:cs0 || die csmsg
+	count=$messages
+	check "each side holds its own" wait_for 30 all_hold a b c d
+	capture a: b: c: d:
+	heal
+	count=$((2 * messages))
+	check "healed: all hold all" wait_for 60 all_hold a b c d || logs b c
+	settle a b c d
+	captured
+	rules "healed: at most once on each port" 'once *-* out'
+	rules "healed: what b got over the session it sends on to a" "exact a:cs0 in $work/right"
+	rules "healed: what c got over the session it sends on to d" "exact d:cs0 in $work/left"
+	note "reconciliation of two times $messages: $(get b '[.[] | .reconcile_bytes] | add' peers) bytes"
+}
+
+restart() {
+	stop b KILL
+	start b
+	count=$((2 * messages))
+	check "the store survives a kill" all_hold b
+	all_up b 2
+}
+
+difference() {
+	local before after
+	count=$((2 * messages + 10))
+	before=$(get c '[.[] | .reconcile_bytes] | add' peers)
+	cut
+	wait_for 30 has_peers c 1
+	csmsg -S 3 -c 10 --rate 400 a:cs0 || die csmsg
+	heal
+	check "ten more" wait_for 60 all_hold a b c d || logs b c
+	after=$(get c '[.[] | .reconcile_bytes] | add' peers)
+	note "reconciliation of a difference of 10 in $count: $((after - before)) bytes"
+	check "the bytes follow the difference: under 64 for each of $count" \
+		test $((after - before)) -lt $((64 * count))
+}
+
+cancelled() {
+	local to
+	to=$(address d)
+	csmsg -S 4 -c 20 --rate 400 --to "$to" a:cs0 || die csmsg
+	check "the destination keeps what is its own" wait_for 30 holds d $((count + 20))
+	check "delivered: all others drop it" wait_for 30 all_hold a b c || logs a d
+	expect "and remember that" "$(get a .cancelled store)" 20
+}
+
+load_module
+network 'a b' 'b c' 'c d'
+for name in a b c d; do
+	conf $name
+done
+start a b c d
+check "sessions" all_up a 1 b 2 c 2 d 1
+partition
+restart
+difference
+cancelled
+for name in a b c d; do
+	stop $name
+done
+check "received = new + duplicates + drops" sums_hold a b c d
+drop_nodes
+finish
