@@ -7,6 +7,8 @@
  *
  * The key stands in a file as PEM (PKCS #8), made on first start. It is read only if nobody else
  * can read it, and never overwritten.
+ *
+ * Nothing keeps state between calls; a struct identity is only read once it is open.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,14 +21,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <openssl/x509v3.h>
 
 #include "daemon/identity.h"
 
-#define ADDRESS_CONTEXT "crowdshare address v1" /* with its NUL */
+#define ADDRESS_CONTEXT	"crowdshare address v1" /* with its NUL */
+#define FILE_MAX	(64 * 1024) /* a key takes 119 bytes, a certificate under 1,000 */
 
 /* OpenSSL's own reason, for what a person can't act on otherwise. */
 static const char *openssl_reason(void)
@@ -53,15 +58,51 @@ void identity_address(const uint8_t public[IDENTITY_PUBLIC_LEN], uint8_t address
 	memcpy(address + 1, hash, CS_ADDR_LEN - 1);
 }
 
+/*
+ * Is this a point of small order? Under such a "key" a signature can be valid for any message: who
+ * has one could sign a contract and say later that anybody might have. The encodings are those of
+ * orders 4, 1 and 8 (twice), then p - 1 of order 2, and p and p + 1, which are 0 and 1 not reduced.
+ * The sign bit does not matter. Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs" (2020).
+ */
+static bool key_is_weak(const uint8_t public[IDENTITY_PUBLIC_LEN])
+{
+	static const uint8_t weak[][IDENTITY_PUBLIC_LEN] = {
+		{ 0 },
+		{ 1 },
+		{ 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2,
+		  0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38,
+		  0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 },
+		{ 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d,
+		  0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7,
+		  0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a },
+	};
+	uint8_t y[IDENTITY_PUBLIC_LEN];
+	size_t i;
+
+	memcpy(y, public, sizeof(y));
+	y[31] &= 0x7f;
+	for (i = 0; i < sizeof(weak) / sizeof(*weak); i++)
+		if (!memcmp(y, weak[i], sizeof(y)))
+			return true;
+	if (y[31] != 0x7f || y[0] < 0xec || y[0] > 0xee)
+		return false;
+	for (i = 1; i < 31; i++)
+		if (y[i] != 0xff)
+			return false;
+	return true;
+}
+
 /* The public part of an Ed25519 key. */
 static int public_of(const EVP_PKEY *key, uint8_t public[IDENTITY_PUBLIC_LEN])
 {
 	size_t len = IDENTITY_PUBLIC_LEN;
 
 	if (!key || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519 ||
-	    EVP_PKEY_get_raw_public_key(key, public, &len) != 1 || len != IDENTITY_PUBLIC_LEN)
+	    EVP_PKEY_get_raw_public_key(key, public, &len) != 1 || len != IDENTITY_PUBLIC_LEN) {
+		ERR_clear_error();
 		return -EINVAL;
-	return 0;
+	}
+	return key_is_weak(public) ? -EINVAL : 0;
 }
 
 /**
@@ -69,7 +110,7 @@ static int public_of(const EVP_PKEY *key, uint8_t public[IDENTITY_PUBLIC_LEN])
  * @certificate: of a peer; may be NULL
  * @public: gets the public key
  *
- * Return: 0, or -EINVAL if it is no Ed25519 key.
+ * Return: 0, or -EINVAL if it is no Ed25519 key, or one under which anybody can sign.
  */
 int identity_of_certificate(const X509 *certificate, uint8_t public[IDENTITY_PUBLIC_LEN])
 {
@@ -77,43 +118,110 @@ int identity_of_certificate(const X509 *certificate, uint8_t public[IDENTITY_PUB
 }
 
 /* May this file be trusted to hold a secret? */
-static int check_file(int fd, const char *path, struct cs_error *error)
+static int check_secret(const struct stat *st, const char *path, struct cs_error *error)
 {
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return cs_error_set(error, -EINVAL, "%s: not a regular file", path);
-	if (st.st_uid != geteuid())
+	if (st->st_uid != geteuid())
 		return cs_error_set(error, -EPERM,
-				    "%s: belongs to another user; chown it to the user of crowdshared",
-				    path);
-	if (st.st_mode & 077)
+				    "%s: belongs to user %u, but this is user %u: chown %u %s",
+				    path, st->st_uid, geteuid(), geteuid(), path);
+	if (st->st_mode & 077)
 		return cs_error_set(error, -EPERM,
-				    "%s: others can read this secret key; chmod 600 %s", path, path);
+				    "%s: mode %04o lets others at this secret key: chmod 600 %s",
+				    path, st->st_mode & 07777, path);
 	return 0;
 }
 
-static int read_key(struct identity *identity, int fd, const char *path, struct cs_error *error)
+/*
+ * Opens a small regular file; one that holds a secret must be the very file that is named.
+ * O_NONBLOCK: a FIFO must not hold the daemon up.
+ */
+static int open_file(FILE **file, const char *path, bool secret, struct cs_error *error)
+{
+	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (secret ? O_NOFOLLOW : 0);
+	int fd = open(path, flags), rc = fd < 0 ? -errno : 0;
+	struct stat st;
+
+	*file = NULL;
+	if (rc == -ELOOP && secret)
+		return cs_error_set(error, -EINVAL, "%s: is a symbolic link; name the file itself",
+				    path);
+	if (rc)
+		return cs_error_set(error, rc, "%s: %s", path, strerror(-rc));
+	if (fstat(fd, &st))
+		rc = cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		rc = cs_error_set(error, -EINVAL, "%s: not a regular file", path);
+	else if (st.st_size > FILE_MAX)
+		rc = cs_error_set(error, -EFBIG, "%s: too large for a key or a certificate", path);
+	else if (secret)
+		rc = check_secret(&st, path, error);
+	if (!rc) {
+		*file = fdopen(fd, "r");
+		if (!*file)
+			rc = cs_error_set(error, -ENOMEM, "%s: out of memory", path);
+	}
+	if (rc)
+		close(fd);
+	return rc;
+}
+
+/**
+ * identity_read_key() - read a private key
+ * @key: gets it, to be freed with EVP_PKEY_free(); NULL after a failure
+ * @path: file in PEM that belongs to the running user, whom alone it lets in
+ * @error: gets the reason of a failure
+ *
+ * Return: 0; -ENOENT: there is no such file; another negative errno: it is refused.
+ */
+int identity_read_key(EVP_PKEY **key, const char *path, struct cs_error *error)
+{
+	uint8_t public[IDENTITY_PUBLIC_LEN];
+	FILE *file;
+	int rc;
+
+	*key = NULL;
+	rc = open_file(&file, path, true, error);
+	if (rc)
+		return rc;
+	setvbuf(file, NULL, _IONBF, 0); /* leaves no copy of the key in a buffer */
+	/* the empty password keeps OpenSSL from asking on the terminal */
+	*key = PEM_read_PrivateKey(file, NULL, NULL, "");
+	fclose(file);
+	if (!*key)
+		return cs_error_set(error, -EINVAL,
+				    "%s: not a private key in PEM: %s; restore it, or move it away",
+				    path, openssl_reason());
+	if (!public_of(*key, public))
+		return 0;
+	cs_error_set(error, -EINVAL, "%s: not an Ed25519 key but %s; restore it, or move it away",
+		     path, EVP_PKEY_get0_type_name(*key));
+	EVP_PKEY_free(*key);
+	*key = NULL;
+	return -EINVAL;
+}
+
+/**
+ * identity_read_certificate() - read a certificate
+ * @certificate: gets it, to be freed with X509_free(); NULL after a failure
+ * @path: file in PEM
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int identity_read_certificate(X509 **certificate, const char *path, struct cs_error *error)
 {
 	FILE *file;
 	int rc;
 
-	rc = check_file(fd, path, error);
-	file = rc ? NULL : fdopen(fd, "r");
-	if (!file) {
-		close(fd);
-		return rc ? rc : cs_error_set(error, -ENOMEM, "%s: out of memory", path);
-	}
-	/* the empty password keeps OpenSSL from asking on the terminal */
-	identity->key = PEM_read_PrivateKey(file, NULL, NULL, "");
+	*certificate = NULL;
+	rc = open_file(&file, path, false, error);
+	if (rc)
+		return rc;
+	*certificate = PEM_read_X509(file, NULL, NULL, "");
 	fclose(file);
-	if (!identity->key)
-		return cs_error_set(error, -EINVAL, "%s: not a private key in PEM: %s", path,
+	if (!*certificate)
+		return cs_error_set(error, -EINVAL, "%s: not a certificate in PEM: %s", path,
 				    openssl_reason());
-	if (public_of(identity->key, identity->public))
-		return cs_error_set(error, -EINVAL, "%s: not an Ed25519 key", path);
 	return 0;
 }
 
@@ -130,109 +238,274 @@ static int make_directory(const char *path, struct cs_error *error)
 	return 0;
 }
 
-static void sync_directory(const char *path)
+/* The name in the directory is on the disk only when the directory is. */
+static int sync_directory(const char *path)
 {
 	char copy[PATH_MAX];
-	int fd;
+	int fd, rc;
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
+	if (fd < 0)
+		return -errno;
+	rc = fsync(fd) ? -errno : 0;
+	close(fd);
+	return rc;
 }
 
-/* Writes the key to a file that nobody else sees, then gives it its name unless that is taken. */
-static int write_key(const EVP_PKEY *key, const char *path, struct cs_error *error)
+static int write_fd(int fd, const char *data, size_t len, mode_t mode)
+{
+	ssize_t n;
+
+	if (fchmod(fd, mode))
+		return -errno;
+	while (len) {
+		n = write(fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= n;
+	}
+	return fsync(fd) ? -errno : 0;
+}
+
+/*
+ * A new file, whole or not at all: written under a name that nobody knows, then given its own
+ * unless that is taken. link() never replaces a file, as rename() would.
+ */
+static int write_new(const char *path, mode_t mode, const char *data, size_t len,
+		     struct cs_error *error)
 {
 	char tmp[PATH_MAX];
-	FILE *file;
 	int fd, rc;
 
 	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int)sizeof(tmp))
 		return cs_error_set(error, -ENAMETOOLONG, "%s: name too long", path);
-	fd = mkostemp(tmp, O_CLOEXEC); /* mode 0600 */
-	file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!file) {
+	fd = mkostemp(tmp, O_CLOEXEC); /* O_EXCL, mode 0600 */
+	if (fd < 0) {
 		rc = -errno;
-		if (fd >= 0)
-			close(fd);
-		return cs_error_set(error, rc, "%s: %s", tmp, strerror(-rc));
+		return cs_error_set(error, rc, "%s: can't write it: %s", path, strerror(-rc));
 	}
-	errno = EIO;
-	rc = 0;
-	if (!PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) || fflush(file) ||
-	    fsync(fd))
-		rc = -errno;
-	if (fclose(file) && !rc)
+	rc = write_fd(fd, data, len, mode);
+	if (close(fd) && !rc)
 		rc = -errno;
 	if (!rc && link(tmp, path))
 		rc = -errno;
 	unlink(tmp);
+	if (!rc)
+		rc = sync_directory(path);
+	if (rc == -EEXIST)
+		return cs_error_set(error, rc,
+				    "%s: exists, and is never overwritten; name another", path);
 	if (rc)
 		return cs_error_set(error, rc, "%s: can't write it: %s", path, strerror(-rc));
-	sync_directory(path);
 	return 0;
 }
 
-static int create_key(struct identity *identity, const char *path, struct cs_error *error)
+/**
+ * identity_write_key() - write a private key to a new file of mode 0600
+ * @key: the key
+ * @path: must not exist
+ * @error: gets the reason of a failure
+ *
+ * Return: 0; -EEXIST: there is such a file; another negative errno.
+ */
+int identity_write_key(EVP_PKEY *key, const char *path, struct cs_error *error)
+{
+	BIO *bio = BIO_new(BIO_s_mem()); /* wipes what it held */
+	char *data;
+	long len;
+	int rc;
+
+	if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)) {
+		BIO_free(bio);
+		return cs_error_set(error, -EIO, "can't encode the key: %s", openssl_reason());
+	}
+	len = BIO_get_mem_data(bio, &data);
+	rc = write_new(path, 0600, data, len, error);
+	BIO_free(bio);
+	return rc;
+}
+
+/**
+ * identity_write_certificate() - write a certificate to a new file
+ * @certificate: to write
+ * @path: must not exist
+ * @error: gets the reason of a failure
+ *
+ * Return: 0; -EEXIST: there is such a file; another negative errno.
+ */
+int identity_write_certificate(X509 *certificate, const char *path, struct cs_error *error)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *data;
+	long len;
+	int rc;
+
+	if (!bio || !PEM_write_bio_X509(bio, certificate)) {
+		BIO_free(bio);
+		return cs_error_set(error, -EIO, "can't encode the certificate: %s",
+				    openssl_reason());
+	}
+	len = BIO_get_mem_data(bio, &data);
+	rc = write_new(path, 0644, data, len, error);
+	BIO_free(bio);
+	return rc;
+}
+
+/**
+ * identity_new_key() - make a key
+ * @error: gets the reason of a failure
+ *
+ * Return: an Ed25519 key, to be freed with EVP_PKEY_free(), or NULL.
+ */
+EVP_PKEY *identity_new_key(struct cs_error *error)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+
+	if (!key)
+		cs_error_set(error, -EIO, "can't make an Ed25519 key: %s", openssl_reason());
+	return key;
+}
+
+static int create_key(EVP_PKEY **key, const char *path, struct cs_error *error)
 {
 	int rc = make_directory(path, error);
 
 	if (rc)
 		return rc;
-	identity->key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	if (!identity->key || public_of(identity->key, identity->public))
-		return cs_error_set(error, -EIO, "can't make an Ed25519 key: %s",
-				    openssl_reason());
-	return write_key(identity->key, path, error);
+	*key = identity_new_key(error);
+	if (!*key)
+		return -EIO;
+	rc = identity_write_key(*key, path, error);
+	if (!rc)
+		return 0;
+	EVP_PKEY_free(*key);
+	*key = NULL;
+	/* another process was faster: its key is as good */
+	return rc == -EEXIST ? identity_read_key(key, path, error) : rc;
 }
 
-static bool fill_certificate(X509 *certificate, const struct identity *identity)
+static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
 {
+	X509_EXTENSION *extension;
+	X509V3_CTX ctx;
+	bool ok;
+
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, issuer, certificate, NULL, NULL, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	ok = extension && X509_add_ext(certificate, extension, -1);
+	X509_EXTENSION_free(extension);
+	return ok;
+}
+
+static bool set_serial(X509 *certificate, const uint8_t serial[16])
+{
+	uint8_t positive[16];
+	BIGNUM *number;
+	bool ok;
+
+	memcpy(positive, serial, sizeof(positive));
+	positive[0] &= 0x7f;
+	number = BN_bin2bn(positive, sizeof(positive), NULL);
+	ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+	BN_free(number);
+	return ok;
+}
+
+static bool fill_certificate(X509 *certificate, const struct identity_claim *claim)
+{
+	X509 *issuer = claim->issuer ? claim->issuer : certificate;
 	X509_NAME *name = X509_get_subject_name(certificate);
 
-	/* clocks differ, or are not set: it is the key that counts */
 	return X509_set_version(certificate, X509_VERSION_3) &&
-	       ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1) &&
-	       ASN1_TIME_set_string(X509_getm_notBefore(certificate), "19700101000000Z") &&
-	       ASN1_TIME_set_string(X509_getm_notAfter(certificate), "99991231235959Z") &&
-	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-					  (const unsigned char *)identity->text, -1, -1, 0) &&
-	       X509_set_issuer_name(certificate, name) &&
-	       X509_set_pubkey(certificate, identity->key) &&
-	       X509_sign(certificate, identity->key, NULL);
+	       set_serial(certificate, claim->serial) &&
+	       X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
+					  (const unsigned char *)claim->subject, -1, -1, 0) &&
+	       X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) &&
+	       ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate), claim->not_before) &&
+	       ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate), claim->not_after) &&
+	       X509_set_pubkey(certificate, claim->key) &&
+	       add_extension(certificate, issuer, NID_basic_constraints,
+			     claim->ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE") &&
+	       add_extension(certificate, issuer, NID_key_usage,
+			     claim->ca ? "critical,keyCertSign" : "critical,digitalSignature") &&
+	       add_extension(certificate, issuer, NID_subject_key_identifier, "hash") &&
+	       add_extension(certificate, issuer, NID_authority_key_identifier, "keyid") &&
+	       X509_sign(certificate, claim->issuer_key, NULL) > 0;
+}
+
+/**
+ * identity_certify() - make a certificate
+ * @certificate: gets it, to be freed with X509_free(); NULL after a failure
+ * @claim: what it says
+ * @error: gets the reason of a failure
+ *
+ * Return: 0, -ENOMEM, or -EINVAL if OpenSSL does not take the claim.
+ */
+int identity_certify(X509 **certificate, const struct identity_claim *claim,
+		     struct cs_error *error)
+{
+	*certificate = X509_new();
+	if (!*certificate)
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	if (fill_certificate(*certificate, claim))
+		return 0;
+	X509_free(*certificate);
+	*certificate = NULL;
+	return cs_error_set(error, -EINVAL, "can't make a certificate: %s", openssl_reason());
+}
+
+/*
+ * The same key gives the same certificate each time. Clocks differ, or are not set: it is valid for
+ * ever, since all that it says is that the key is the key.
+ */
+static int certify_self(struct identity *identity, struct cs_error *error)
+{
+	struct identity_claim claim = {
+		.subject = identity->text,
+		.key = identity->key,
+		.issuer_key = identity->key,
+		.not_before = IDENTITY_ALWAYS_FROM,
+		.not_after = IDENTITY_ALWAYS_TO,
+	};
+
+	memcpy(claim.serial, identity->address, sizeof(claim.serial));
+	return identity_certify(&identity->certificate, &claim, error);
 }
 
 /**
  * identity_open() - read the identity of this node, or make it on first start
- * @identity: gets it; to be closed also after a failure
- * @path: file of the key
+ * @identity: gets it; may be closed also after a failure
+ * @path: file of the key; made, with mode 0600, if there is nothing of this name
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
 int identity_open(struct identity *identity, const char *path, struct cs_error *error)
 {
-	int fd, rc;
+	int rc;
 
 	memset(identity, 0, sizeof(*identity));
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 && errno == ELOOP)
-		return cs_error_set(error, -EINVAL, "%s: is a symbolic link; name the file itself",
-				    path);
-	if (fd < 0 && errno != ENOENT)
-		return cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	rc = fd < 0 ? create_key(identity, path, error) : read_key(identity, fd, path, error);
+	rc = identity_read_key(&identity->key, path, error);
+	if (rc == -ENOENT)
+		rc = create_key(&identity->key, path, error);
 	if (rc)
 		return rc;
-	identity_address(identity->public, identity->address);
-	inet_ntop(AF_INET6, identity->address, identity->text, sizeof(identity->text));
-	identity->certificate = X509_new();
-	if (!identity->certificate || !fill_certificate(identity->certificate, identity))
-		return cs_error_set(error, -EIO, "can't make a certificate: %s", openssl_reason());
-	return 0;
+	rc = public_of(identity->key, identity->public);
+	if (rc) {
+		cs_error_set(error, rc, "%s: not an Ed25519 key", path);
+	} else {
+		identity_address(identity->public, identity->address);
+		inet_ntop(AF_INET6, identity->address, identity->text, sizeof(identity->text));
+		rc = certify_self(identity, error);
+	}
+	if (rc)
+		identity_close(identity);
+	return rc;
 }
 
 /**
@@ -247,16 +520,11 @@ int identity_use_certificate(struct identity *identity, const char *path, struct
 {
 	uint8_t public[IDENTITY_PUBLIC_LEN];
 	X509 *certificate;
-	FILE *file;
+	int rc;
 
-	file = fopen(path, "re");
-	if (!file)
-		return cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	certificate = PEM_read_X509(file, NULL, NULL, "");
-	fclose(file);
-	if (!certificate)
-		return cs_error_set(error, -EINVAL, "%s: not a certificate in PEM: %s", path,
-				    openssl_reason());
+	rc = identity_read_certificate(&certificate, path, error);
+	if (rc)
+		return rc;
 	if (identity_of_certificate(certificate, public) ||
 	    memcmp(public, identity->public, sizeof(public))) {
 		X509_free(certificate);
@@ -284,13 +552,16 @@ void identity_close(struct identity *identity)
 static uint8_t *signed_data(const char *context, const void *data, size_t len, size_t *total)
 {
 	size_t head = strlen(context) + 1;
-	uint8_t *all = malloc(head + len);
+	uint8_t *all;
 
+	if (__builtin_add_overflow(head, len, total))
+		return NULL;
+	all = malloc(*total);
 	if (!all)
 		return NULL;
 	memcpy(all, context, head);
-	memcpy(all + head, data, len);
-	*total = head + len;
+	if (len)
+		memcpy(all + head, data, len);
 	return all;
 }
 
@@ -315,6 +586,7 @@ int identity_sign(const struct identity *identity, const char *context, const vo
 	if (all && ctx) {
 		rc = EVP_DigestSignInit(ctx, NULL, NULL, NULL, identity->key) == 1 &&
 		     EVP_DigestSign(ctx, signature, &out, all, total) == 1 ? 0 : -EIO;
+		ERR_clear_error();
 	}
 	EVP_MD_CTX_free(ctx);
 	free(all);
@@ -340,7 +612,8 @@ bool identity_verify(const uint8_t public[IDENTITY_PUBLIC_LEN], const char *cont
 	EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public,
 						    IDENTITY_PUBLIC_LEN);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = all && key && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+	bool ok = !key_is_weak(public) && all && key && ctx &&
+		  EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
 		  EVP_DigestVerify(ctx, signature, IDENTITY_SIGNATURE_LEN, all, total) == 1;
 
 	EVP_MD_CTX_free(ctx);

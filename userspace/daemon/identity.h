@@ -20,6 +20,10 @@
 #define IDENTITY_PUBLIC_LEN	32
 #define IDENTITY_SIGNATURE_LEN	64
 
+/* RFC 5280, 4.1.2.5: the end of a certificate that has none */
+#define IDENTITY_ALWAYS_FROM	"19700101000000Z"
+#define IDENTITY_ALWAYS_TO	"99991231235959Z"
+
 /**
  * struct identity - an identity whose private key is known
  * @key: the Ed25519 key
