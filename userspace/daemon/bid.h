@@ -24,7 +24,7 @@
  * @plan_near: per cent from which on the limit is near
  * @plan_overage: millipoints per MiB
  * @battery_full: per cent from which on the price is not raised
- * @rating: per mille, 1000: neutral
+ * @rating: per mille, 1000: neutral, 2000: pays half
  */
 struct bid_input {
 	uint64_t	market;
@@ -54,6 +54,8 @@ struct bid_terms {
 	uint64_t	rated;		/* the sum of the above after the rating */
 };
 
+/* value * times / by, rounded up; UINT64_MAX if that does not fit */
+uint64_t bid_scale(uint64_t value, uint64_t times, uint64_t by);
 uint64_t bid_market(const struct config_policy *policy);
 void bid_price(const struct bid_input *input, struct bid_terms *terms);
 

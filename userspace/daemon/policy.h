@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Policy: may this node take messages now, and what is the state of what it spends? See policy.c.
+ *
+ * BATTERY and PLAN are decided here; POLICY, DUPLICATE, FULL, RATE, DESTINATION, EXPIRED and what
+ * comes after them by those who know about the offer, with the parts of this.
  */
 #ifndef CSD_POLICY_H
 #define CSD_POLICY_H
@@ -68,7 +71,9 @@ struct policy_plan {
 	uint64_t	last_tx;
 };
 
+/* -ENODATA: there is a battery whose charge is unknown; it counts as empty. */
 int policy_power(const char *dir, struct policy_power *power, struct cs_error *error);
+/* No file: nothing used yet. -EBADMSG: damaged; it is left as it is and must not be saved over. */
 int policy_plan_load(struct policy_plan *plan, const char *path, struct cs_error *error);
 int policy_plan_save(const struct policy_plan *plan, const char *path, struct cs_error *error);
 void policy_plan_count(struct policy_plan *plan, const struct config_policy *config, uint64_t rx,
@@ -82,10 +87,12 @@ enum policy_reason policy_refuses(const struct config_policy *config,
 
 /**
  * struct policy_bucket - a rate limit in units a second that lets one second's worth pass at once
+ * @rate: units a second, 0: no limit; who raises it sets @tat to 0, or old debts last
+ * @tat: ns of the monotonic clock: when the bucket will be full again
  */
 struct policy_bucket {
-	uint64_t	rate;	/* 0: no limit */
-	uint64_t	tat;	/* ns, of the monotonic clock */
+	uint64_t	rate;
+	uint64_t	tat;
 };
 
 bool policy_bucket_take(struct policy_bucket *bucket, uint64_t units, uint64_t now_ns);

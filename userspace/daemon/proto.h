@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What two daemons say to each other over a session: one CBOR array (RFC 8949) for each letter,
- * behind four bytes of length, big-endian. See proto.c.
+ * behind four bytes of length, big-endian. See proto.c, also for the limits of each field.
  */
 #ifndef CSD_PROTO_H
 #define CSD_PROTO_H
@@ -21,6 +21,11 @@
 #define PROTO_ID_LEN		16
 #define PROTO_SALT_LEN		16
 #define PROTO_FRAME_MAX		(65535 + 120)
+#define PROTO_SYMBOL_LEN	28		/* RECONCILE_SYMBOL_LEN */
+#define PROTO_SYMBOLS_MAX	32768		/* symbols of a letter */
+#define PROTO_DIGESTS_MAX	64		/* digests of a notice */
+#define PROTO_RECEIPT_MAX	65536
+#define PROTO_TEXT_MAX		512
 
 /**
  * enum proto_type - letters; those of the same name below
@@ -60,7 +65,12 @@ struct proto_hello {
 };
 
 struct proto_ping { uint64_t seq; };
-struct proto_key { uint32_t epoch; uint8_t id; uint8_t secret[CS_KEY_LEN]; };
+
+struct proto_key {
+	uint32_t	epoch;
+	uint8_t		id;			/* 1 to 255 */
+	uint8_t		secret[CS_KEY_LEN];	/* PORT_KEY only: the others have nothing to tell */
+};
 
 struct proto_offer_item {
 	uint8_t		digest[CS_DIGEST_LEN];
@@ -75,16 +85,17 @@ struct proto_offer {
 	struct proto_offer_item		*items;
 };
 
+/* enum policy_reason, but POLICY_NONE; also of a REJECT */
 struct proto_no { uint64_t offer; uint32_t reason; };
 
 struct proto_bid {
 	uint64_t	offer;
-	uint32_t	contract;	/* id of the contract to be */
+	uint32_t	contract;	/* id of the contract to be, not 0 */
 	uint8_t		nonce[16];
 	uint64_t	rate;		/* millipoints per MiB, 0: yes */
 	uint64_t	expiry;		/* of the contract */
 	uint64_t	valid;		/* seconds that the bid stands */
-	size_t		nr_wanted;
+	size_t		nr_wanted;	/* bits, as many as the offer has items */
 	uint8_t		*wanted;	/* a bit for each item of the offer, lowest first */
 };
 
@@ -128,12 +139,17 @@ struct proto_cancel {
 	uint8_t		public[IDENTITY_PUBLIC_LEN];	/* its address is the destination */
 	uint64_t	expiry;				/* the latest of the messages' */
 	const uint8_t	*digests;			/* CS_DIGEST_LEN each */
-	size_t		nr_digests;			/* at most 64 */
+	size_t		nr_digests;			/* 1 to PROTO_DIGESTS_MAX */
 	uint8_t		signature[IDENTITY_SIGNATURE_LEN];
 };
 
 struct proto_receipt { const uint8_t *body; size_t len; };
-struct proto_bye { uint32_t reason; const char *text; size_t len; };
+
+struct proto_bye {
+	uint32_t	reason;		/* enum policy_reason; POLICY_NONE: nothing is wrong */
+	const char	*text;		/* UTF-8 without control characters or a final 0 */
+	size_t		len;
+};
 
 /**
  * struct proto_letter - one letter, taken apart
@@ -164,9 +180,15 @@ struct proto_letter {
 	};
 };
 
-/* With the length in front; *out is the caller's to free. */
+/*
+ * With the length in front; *out is the caller's to free. -EINVAL: a field is beyond its limits, the
+ * other side would refuse it; -ENOMEM.
+ */
 int proto_encode(const struct proto_letter *letter, uint8_t **out, size_t *len);
-/* Without the length. -EBADMSG with the reason: not a letter that this version knows, in full. */
+/*
+ * Without the length. -EBADMSG with the reason: not a letter that this version knows, in full;
+ * -ENOMEM.
+ */
 int proto_decode(struct proto_letter *letter, const void *data, size_t len,
 		 struct cs_error *error);
 void proto_free(struct proto_letter *letter);
