@@ -28,6 +28,20 @@ enum ledger_kind {
 };
 
 /**
+ * enum ledger_state - what became of a message of a contract
+ * @LEDGER_STATE_PROMISED: nothing yet
+ * @LEDGER_STATE_EARNED: it was delivered
+ * @LEDGER_STATE_LAPSED: the contract expired before
+ * @LEDGER_STATE_SETTLED: it was delivered and paid; payments settle what was earned first first
+ */
+enum ledger_state {
+	LEDGER_STATE_PROMISED,
+	LEDGER_STATE_EARNED,
+	LEDGER_STATE_LAPSED,
+	LEDGER_STATE_SETTLED,
+};
+
+/**
  * struct ledger_entry - an entry, as read back
  * @seq: 1 and on, without a gap
  * @time: Unix seconds
@@ -54,6 +68,7 @@ struct ledger_entry {
 struct ledger;
 
 typedef int (*ledger_cb)(const struct ledger_entry *entry, void *data);
+/* @promised: in all; of that, @earned and @lapsed; the rest is open */
 typedef int (*ledger_contract_cb)(const struct contract *contract, int64_t promised,
 				  int64_t earned, int64_t lapsed, void *data);
 typedef int (*ledger_balance_cb)(const char *account, int64_t balance, void *data);
@@ -74,11 +89,15 @@ int ledger_promise(struct ledger *ledger, const struct contract *contract, int64
 int ledger_earn(struct ledger *ledger, const uint8_t uid[CONTRACT_UID_LEN],
 		const uint8_t digest[CS_DIGEST_LEN], int64_t now, struct cs_error *error);
 int ledger_lapse(struct ledger *ledger, int64_t now, struct cs_error *error);
+/* @amount: above 0: @peer paid it to this node; below 0: this node paid it to @peer */
 int ledger_settle(struct ledger *ledger, const uint8_t peer[CS_ADDR_LEN], int64_t amount,
 		  int64_t now, struct cs_error *error);
 
 int ledger_get(struct ledger *ledger, const uint8_t uid[CONTRACT_UID_LEN],
 	       struct contract *contract, struct cs_error *error);
+int ledger_state(struct ledger *ledger, const uint8_t uid[CONTRACT_UID_LEN],
+		 const uint8_t digest[CS_DIGEST_LEN], enum ledger_state *state, int64_t *amount,
+		 struct cs_error *error);
 int ledger_each(struct ledger *ledger, int64_t since, ledger_cb cb, void *data,
 		struct cs_error *error);
 int ledger_contracts(struct ledger *ledger, bool live, int64_t now, ledger_contract_cb cb,
@@ -89,7 +108,10 @@ int ledger_balances(struct ledger *ledger, ledger_balance_cb cb, void *data,
 int ledger_promised_since(struct ledger *ledger, int64_t since, int64_t *amount,
 			  struct cs_error *error);
 
-/* Walks the chain, the signatures and the balances; @bad: seq of the first bad entry, 0: none. */
+/*
+ * Walks the chain, the signatures and the balances. @bad: seq of the first bad or missing entry;
+ * 0: none, and then a return value below 0 says that something else is wrong.
+ */
 int ledger_verify(struct ledger *ledger, const uint8_t public[IDENTITY_PUBLIC_LEN], int64_t *bad,
 		  struct cs_error *error);
 
