@@ -11,7 +11,17 @@
 #include "daemon/session.h"
 #include "daemon/sync.h"
 
-#define PEER_OLD_KEYS 4
+/**
+ * struct peer_rx_key - a receive key that the kernel has for a peer
+ * @id: 0: none
+ * @since: daemon_ticks() when it was given to the kernel
+ * @due: daemon_ticks() when it is removed, UINT64_MAX: it is in use
+ */
+struct peer_rx_key {
+	uint8_t		id;
+	uint64_t	since;
+	uint64_t	due;
+};
 
 /**
  * struct peer - a neighbour on a port
@@ -23,18 +33,25 @@
  * @public: its public key
  * @address: its hash
  * @name: how the configuration calls it, or empty
+ * @certificate: what it showed
+ * @boot: of the run of its daemon that was last here
  * @lladdr: MAC of its frames
- * @state: enum crowdshare_peer_state in force: the stricter of what both sides say
+ * @terms: enum crowdshare_peer_state that this node grants it
+ * @state: the one in force: the stricter of what both sides say
  * @rating: per mille
  * @since: Unix seconds
  * @offset: seconds that its clock is ahead of ours
  * @epoch: of the pairwise keys in use
+ * @next_epoch: of those that it was told of
+ * @pending: it has not yet confirmed those
  * @pairwise_ready: pairwise keys are in use in both directions
  * @rx_port_epoch: of its port key that we last got
+ * @handed: daemon_ticks() when it was last given a port key of ours
  * @acked: epoch of our port key that it last confirmed
- * @old: receive keys that are removed by @expire_keys, id 0: free
- * @expire_keys: timer
+ * @rx: its receive keys
+ * @expire_keys: timer: removes those of @rx that are due
  * @rotate: timer of the pairwise keys, at the one with the lower address
+ * @keys: bucket of the keys that it makes this node take
  * @vanish: timer: lost for good
  * @offers: bucket of offers that it makes
  * @notices: bucket of cancel notices that it passes on
@@ -49,22 +66,25 @@ struct peer {
 	uint8_t			public[IDENTITY_PUBLIC_LEN];
 	uint8_t			address[CS_ADDR_LEN];
 	char			name[CONFIG_NAME_LEN];
+	X509			*certificate;
+	uint8_t			boot[8];
 	uint8_t			lladdr[KERNEL_LLADDR_LEN];
+	uint32_t		terms;
 	uint32_t		state;
 	uint32_t		rating;
 	time_t			since;
 	int64_t			offset;
 	uint32_t		epoch;
+	uint32_t		next_epoch;
+	bool			pending;
 	bool			pairwise_ready;
 	uint32_t		rx_port_epoch;
+	uint64_t		handed;
 	uint32_t		acked;
-	struct peer_old_key {
-		uint8_t		id;
-		uint64_t	due;	/* daemon_ticks() */
-		enum crowdshare_key_use use;
-	}			old[PEER_OLD_KEYS];
+	struct peer_rx_key	rx[KERNEL_PEER_KEYS];
 	struct event		*expire_keys;
 	struct event		*rotate;
+	struct policy_bucket	keys;
 	struct event		*vanish;
 	struct policy_bucket	offers;
 	struct policy_bucket	notices;
@@ -87,6 +107,8 @@ struct peer *peer_by_address(struct daemon *daemon, const uint8_t *address);
 const char *peer_label(const struct peer *peer);
 
 /* peer_key.c: pairwise keys, and the neighbour's port keys */
+int peer_key_init(struct peer *peer);
+void peer_key_exit(struct peer *peer);
 void peer_key_start(struct peer *peer);
 void peer_key_stop(struct peer *peer);
 void peer_key_letter(struct peer *peer, const struct proto_letter *letter);

@@ -24,14 +24,18 @@
  * @peer: who it is, once both said HELLO; NULL before
  * @bev: the connection
  * @outgoing: this node connected
+ * @ready: TLS has proven who is there
  * @closing: a BYE is on its way, nothing more is said or heard
+ * @doom: why it is to be closed as soon as nobody uses it, NULL: it is not
+ * @refused: why TLS did not let the neighbour in
  * @remote: the neighbour's link-local address and port
  * @public: its public key, once TLS has proven it
  * @address: the hash of @public
  * @verdict: what trust says of it
- * @hello: what it said first
+ * @hello: what it said first, or said anew since
  * @greeted: @hello holds
- * @timer: handshake time-out, then pings
+ * @timer: handshake time-out, then pings, then the end
+ * @pings: how many were sent
  * @heard: daemon_ticks() when the last letter came
  * @bytes_in: of letters
  * @bytes_out: of letters
@@ -43,7 +47,10 @@ struct session {
 	struct peer		*peer;
 	struct bufferevent	*bev;
 	bool			outgoing;
+	bool			ready;
 	bool			closing;
+	const char		*doom;
+	char			refused[160];
 	struct sockaddr_in6	remote;
 	uint8_t			public[IDENTITY_PUBLIC_LEN];
 	uint8_t			address[CS_ADDR_LEN];
@@ -51,6 +58,7 @@ struct session {
 	struct proto_hello	hello;
 	bool			greeted;
 	struct event		*timer;
+	uint64_t		pings;
 	uint64_t		heard;
 	uint64_t		bytes_in;
 	uint64_t		bytes_out;
@@ -58,14 +66,20 @@ struct session {
 
 int session_init(struct daemon *daemon, struct cs_error *error);
 void session_exit(struct daemon *daemon);
+int session_reload(struct daemon *daemon, struct cs_error *error);
 void session_connect(struct port *port, const struct sockaddr_in6 *remote);
 void session_accept(struct port *port, int fd, const struct sockaddr_in6 *remote);
+struct session *session_start(struct port *port, int fd, const struct sockaddr_in6 *remote,
+			      bool outgoing);
 bool session_pending(const struct port *port, const struct sockaddr_in6 *remote);
 void session_close(struct session *session, const char *why);
 void session_close_port(struct port *port, const char *why);
 
+/* -ENOTCONN, also for NULL: nothing more can be said */
 int session_send(struct session *session, const struct proto_letter *letter);
+void session_hello(struct session *session);
 size_t session_backlog(const struct session *session);
+X509 *session_certificate(const struct session *session);
 int session_export(const struct session *session, uint32_t epoch,
 		   const uint8_t from[CS_ADDR_LEN], uint8_t key[CS_KEY_LEN]);
 
