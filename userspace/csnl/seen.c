@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "csnl/csnl.h"
-#include "csnl/seenfile.h"
+#include "lib/seenset.h"
 
 static const char usage[] =
 	"Usage: csnl seen show [dev DEV]              (with csnl -d: every entry)\n"
@@ -20,9 +20,6 @@ static const char usage[] =
 	"DIGEST is 128 hexadecimal digits, or its first 32. FILE - is standard input or output.\n"
 	"dev DEV may be left out when there is only one crowdshare device.\n"
 	"After flush, messages that still travel are taken, and forwarded, once more.\n";
-
-/* What a netlink message of a load holds: it stays below the 32 KiB that most allow. */
-#define BATCH	1500
 
 static uint32_t parse_dev(struct csnl *cs, struct args *args)
 {
@@ -44,32 +41,13 @@ static struct nlmsghdr *prepare(struct csnl *cs, uint8_t cmd, uint32_t ifindex)
 	return nlh;
 }
 
-static int entries_cb(const struct nlmsghdr *nlh, void *file)
-{
-	const struct nlattr *a[CROWDSHARE_A_SEEN_MAX + 1], *attr;
-
-	cs_nl_attrs(nlh, a, CROWDSHARE_A_SEEN_MAX);
-	attr = a[CROWDSHARE_A_SEEN_ENTRIES];
-	if (!attr)
-		return 0;
-	return seenfile_append(file, mnl_attr_get_payload(attr),
-			       mnl_attr_get_payload_len(attr) /
-			       sizeof(struct crowdshare_seen_entry));
-}
-
-static void entries_restart(void *file)
-{
-	((struct seenfile *)file)->count = 0;
-}
-
 static void dump_entries(struct csnl *cs, struct args *args, uint32_t ifindex,
 			 struct seenfile *file)
 {
-	struct nlmsghdr *nlh = prepare(cs, CROWDSHARE_CMD_SEEN_GET, ifindex);
 	struct cs_nl *nl = csnl_need_nl(cs);
 	int rc;
 
-	rc = cs_nl_dump(nl, nlh, entries_cb, entries_restart, file);
+	rc = cs_seenset_dump(nl, ifindex, file);
 	if (rc)
 		args_die(args, "%s", nl->error[0] ? nl->error : strerror(-rc));
 }
@@ -218,35 +196,16 @@ static int seen_save(struct csnl *cs, struct args *args)
 	return EXIT_YES;
 }
 
-static int loaded_cb(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *a[CROWDSHARE_A_SEEN_MAX + 1], *attr;
-	size_t *loaded = data;
-
-	cs_nl_attrs(nlh, a, CROWDSHARE_A_SEEN_MAX);
-	attr = a[CROWDSHARE_A_SEEN_LOADED];
-	if (attr && !mnl_attr_validate(attr, MNL_TYPE_U32))
-		*loaded += mnl_attr_get_u32(attr);
-	return 0;
-}
-
 /* Send all entries; what was loaded before an error is loaded and said so. */
 static size_t load_entries(struct csnl *cs, struct args *args, uint32_t ifindex,
 			   const struct seenfile *file)
 {
 	struct cs_nl *nl = csnl_need_nl(cs);
-	size_t i, n, loaded = 0;
-	struct nlmsghdr *nlh;
+	size_t loaded;
 
-	for (i = 0; i < file->count; i += n) {
-		n = file->count - i < BATCH ? file->count - i : BATCH;
-		nlh = prepare(cs, CROWDSHARE_CMD_SEEN_NEW, ifindex);
-		mnl_attr_put(nlh, CROWDSHARE_A_SEEN_ENTRIES, n * sizeof(*file->entry),
-			     file->entry + i);
-		if (cs_nl_do(nl, nlh, loaded_cb, &loaded))
-			args_die(args, "%s; at least %zu of %zu entries are loaded", nl->error,
-				 loaded, file->count);
-	}
+	if (cs_seenset_load(nl, ifindex, file->entry, file->count, &loaded))
+		args_die(args, "%s; at least %zu of %zu entries are loaded", nl->error, loaded,
+			 file->count);
 	return loaded;
 }
 

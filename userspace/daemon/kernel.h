@@ -3,7 +3,8 @@
  * All that the daemon asks of the kernel, so that everything else runs without root.
  *
  * kernel_open() makes the real one (kernel.c: the module's netlink, rtnetlink, a TPACKET_V3 ring on
- * the device). Tests of the rest of the daemon make one of their own that keeps what it was told.
+ * the device). Tests of the rest of the daemon use selftests/system/fakekernel.c, which keeps what it
+ * was told.
  */
 #ifndef CSD_KERNEL_H
 #define CSD_KERNEL_H
@@ -18,6 +19,7 @@
 #include "lib/error.h"
 
 #define KERNEL_LLADDR_LEN 6
+#define KERNEL_PEER_KEYS 4	/* receive keys that the kernel keeps for a peer */
 
 /**
  * struct kernel_link - an interface of the network namespace
@@ -64,12 +66,19 @@ struct kernel_contract {
 /**
  * struct kernel_events - what the kernel tells, from within the event loop
  * @frame: a frame on the device, whole, from its Ethernet header on: a message that was verified
- *	and is new (@own is false; its source MAC and port are those it came with), or one that this
- *	node sent in (@own is true, and nobody verified it)
- * @missed: so many frames passed that the daemon was too slow for
- * @link: an interface came, changed or went; for each that is there also once at the start
- * @exhausted: a contract has been used up
- * @full: the seen-set is full
+ *	and is new (@own is false; its source MAC and port are those it came with), or one that
+ *	another program of this node sent in (@own is true, and nobody verified it). It is valid
+ *	until this returns. What @ops->send sent is not told
+ * @missed: so many frames passed that the daemon was too slow for, exactly; what was waiting when
+ *	it was too slow is told all the same
+ * @link: an interface that can be a port came, changed or went; for each that is there also once
+ *	when the loop first runs, so after what is called between @ops->start and that
+ * @exhausted: a contract has been used up; it may be told again when events were lost
+ * @full: the seen-set is full; told again as long as it is, once a second at most
+ * @device_gone: somebody removed the device, with its ports and all else that was set; may be NULL.
+ *	@ops->device makes it anew
+ *
+ * All ops but stop may be called from within.
  */
 struct kernel_events {
 	void (*frame)(void *data, const uint8_t *frame, size_t len, bool own);
@@ -77,6 +86,7 @@ struct kernel_events {
 	void (*link)(void *data, const struct kernel_link *link);
 	void (*exhausted)(void *data, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 	void (*full)(void *data);
+	void (*device_gone)(void *data);
 };
 
 struct kernel;
@@ -84,7 +94,8 @@ struct kernel;
 /**
  * struct kernel_ops - what the daemon asks; see the wrappers below
  *
- * All return 0 or a negative errno, with the kernel's own reason in @error.
+ * All return 0 or a negative errno, with the kernel's own reason in @error. The last three may be
+ * NULL: then what an earlier run left in the kernel, and what MAC a neighbour has, is not known.
  */
 struct kernel_ops {
 	int (*start)(struct kernel *kernel, const struct kernel_events *events, void *data,
@@ -119,6 +130,16 @@ struct kernel_ops {
 	int (*seen_load)(struct kernel *kernel, const char *path, struct cs_error *error);
 	int (*traffic)(struct kernel *kernel, const char *interface, uint64_t *rx, uint64_t *tx,
 		       struct cs_error *error);
+	/* ids of the receive keys that it has for a peer; @lladdr NULL: of the port's own key */
+	int (*peer_keys)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+			 uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error);
+	/* MACs of the peers that it has on a port, at most @size */
+	int (*peer_list)(struct kernel *kernel, uint32_t ifindex,
+			 uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+			 struct cs_error *error);
+	/* MAC of a neighbour by its table of neighbours; -ENOENT: not there */
+	int (*neighbour)(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],
+			 uint8_t lladdr[KERNEL_LLADDR_LEN], struct cs_error *error);
 };
 
 /**

@@ -55,6 +55,7 @@ static const char *const peer_attrs[] = {
 	[CROWDSHARE_A_PEER_BYTERATE] = "byterate",
 	[CROWDSHARE_A_PEER_RX_KEY_ID] = "rx-key-id",
 	[CROWDSHARE_A_PEER_TX_KEY_ID] = "tx-key-id",
+	[CROWDSHARE_A_PEER_PAIRWISE_KEY_ID] = "pairwise-key-id",
 };
 
 static const char *const key_attrs[] = {
@@ -63,6 +64,19 @@ static const char *const key_attrs[] = {
 	[CROWDSHARE_A_KEY_USE] = "use",
 	[CROWDSHARE_A_KEY_ID] = "id",
 	[CROWDSHARE_A_KEY_SECRET] = "secret",
+};
+
+static const char *const contract_attrs[] = {
+	[CROWDSHARE_A_CONTRACT_PORT_IFINDEX] = "port-ifindex",
+	[CROWDSHARE_A_CONTRACT_PORT_IFNAME] = "port-ifname",
+	[CROWDSHARE_A_CONTRACT_LLADDR] = "lladdr",
+	[CROWDSHARE_A_CONTRACT_ID] = "id",
+	[CROWDSHARE_A_CONTRACT_DIRECTION] = "direction",
+	[CROWDSHARE_A_CONTRACT_BYTES] = "bytes",
+	[CROWDSHARE_A_CONTRACT_EXPIRY] = "expiry",
+	[CROWDSHARE_A_CONTRACT_USED] = "used",
+	[CROWDSHARE_A_CONTRACT_REFUSED] = "refused",
+	[CROWDSHARE_A_CONTRACT_EXHAUSTED] = "exhausted",
 };
 
 static const char *const seen_attrs[] = {
@@ -105,6 +119,9 @@ static const struct {
 	[CROWDSHARE_CMD_SEEN_NEW] = TABLE(seen_attrs),
 	[CROWDSHARE_CMD_SEEN_DEL] = TABLE(seen_attrs),
 	[CROWDSHARE_CMD_STATS_GET] = TABLE(stats_attrs),
+	[CROWDSHARE_CMD_CONTRACT_GET] = TABLE(contract_attrs),
+	[CROWDSHARE_CMD_CONTRACT_NEW] = TABLE(contract_attrs),
+	[CROWDSHARE_CMD_CONTRACT_DEL] = TABLE(contract_attrs),
 };
 
 /**

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "csnl/seenfile.h"
 #include "lib/message.h"
+#include "lib/seenfile.h"
 
 #define SAVED	1800000000	/* in 2027 */
 
