@@ -42,7 +42,6 @@
 
 #define DENIED	"only root and the user of crowdshared may do this"
 
-static const struct timeval idle = { .tv_sec = CONTROL_IDLE };
 static const struct timeval pause_accepting = { .tv_sec = 1 };
 
 /**
@@ -72,6 +71,7 @@ struct client {
  * @base: event loop
  * @handler: answers requests
  * @data: for @handler
+ * @idle: CONTROL_IDLE
  * @listener: where clients are accepted
  * @resume: timer that accepts again after the process ran out of descriptors
  * @clients: list
@@ -86,6 +86,7 @@ struct control {
 	struct event_base	*base;
 	control_handler		handler;
 	void			*data;
+	struct timeval		idle;
 	struct evconnlistener	*listener;
 	struct event		*resume;
 	struct client		*clients;
@@ -266,7 +267,11 @@ static void client_work(struct client *client)
 
 	if (evbuffer_get_length(bufferevent_get_output(client->bev)))
 		return;
-	line = client->closing ? NULL : evbuffer_readln(input, &len, EVBUFFER_EOL_LF);
+	if (client->closing) {
+		client_free(client);
+		return;
+	}
+	line = evbuffer_readln(input, &len, EVBUFFER_EOL_LF);
 	if (line && len <= CONTROL_REQUEST_MAX) {
 		bufferevent_disable(client->bev, EV_READ);
 		event_del(client->deadline);
@@ -276,12 +281,12 @@ static void client_work(struct client *client)
 	} else if (line || evbuffer_get_length(input) > CONTROL_REQUEST_MAX) {
 		rc = client_bye(client, CONTROL_REASON_REQUEST,
 				"the request is longer than " NUMBER(CONTROL_REQUEST_MAX) " bytes");
-	} else if (client->eof || client->closing) {
+	} else if (client->eof) {
 		rc = -EPIPE;
 	} else {
 		/* only when nothing is waited for yet: who sends a byte now and then ends, too */
 		if (!event_pending(client->deadline, EV_TIMEOUT, NULL))
-			rc = event_add(client->deadline, &idle);
+			rc = event_add(client->deadline, &client->control->idle);
 		bufferevent_enable(client->bev, EV_READ);
 	}
 	free(line);
@@ -322,7 +327,7 @@ static void client_late(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (client_bye(client, CONTROL_REASON_REQUEST, "no request came within " NUMBER(CONTROL_IDLE) " seconds"))
+	if (client_bye(client, CONTROL_REASON_REQUEST, "no request came in time"))
 		client_free(client);
 }
 
@@ -360,12 +365,12 @@ static int client_new(struct control *control, int fd, const struct ucred *who, 
 	if (!client->bev)
 		close(fd);
 	client->deadline = event_new(control->base, -1, 0, client_late, client);
-	if (!client->bev || !client->deadline || event_add(client->deadline, &idle))
+	if (!client->bev || !client->deadline || event_add(client->deadline, &control->idle))
 		goto fail;
 	bufferevent_setcb(client->bev, client_readable, client_written, client_event, client);
 	/* one byte more than fits, to see that it doesn't */
 	bufferevent_setwatermark(client->bev, EV_READ, 0, CONTROL_REQUEST_MAX + 1);
-	if (bufferevent_set_timeouts(client->bev, NULL, &idle) ||
+	if (bufferevent_set_timeouts(client->bev, NULL, &control->idle) ||
 	    bufferevent_enable(client->bev, EV_READ | EV_WRITE))
 		goto fail;
 	return 0;
@@ -569,6 +574,7 @@ int control_open(struct control **control, struct event_base *base, const char *
 	new->base = base;
 	new->handler = handler;
 	new->data = data;
+	new->idle.tv_sec = CONTROL_IDLE;
 	new->lock = -1;
 	snprintf(new->path, sizeof(new->path), "%s", path);
 	snprintf(new->lock_path, sizeof(new->lock_path), "%s.lock", path);
@@ -583,6 +589,16 @@ int control_open(struct control **control, struct event_base *base, const char *
 	else
 		*control = new;
 	return rc;
+}
+
+/**
+ * control_set_idle() - be less patient than CONTROL_IDLE
+ * @control: the control socket
+ * @idle: for clients that connect from now on
+ */
+void control_set_idle(struct control *control, const struct timeval *idle)
+{
+	control->idle = *idle;
 }
 
 /**

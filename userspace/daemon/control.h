@@ -69,6 +69,7 @@ struct control;
 int control_open(struct control **control, struct event_base *base, const char *path,
 		 control_handler handler, void *data, struct cs_error *error);
 void control_close(struct control *control);
+void control_set_idle(struct control *control, const struct timeval *idle);
 
 /* For handlers: refuses a command that needs @admin. */
 json_t *control_denied(struct cs_error *error);
