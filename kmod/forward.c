@@ -10,6 +10,9 @@
  *	  else:                         one copy, broadcast, with a link header of this node
  *	and, if the device delivers it, the frame as it came goes up on the device.
  *
+ * What this node sends to one peer alone goes there under the contract that it names: to a peer in
+ * state contract only so, to a free one if it names any. What is broadcast is under none.
+ *
  * A relay takes one off hops_left, unless that is unlimited, and clears the contract. Each copy
  * needs a header of its own, so it is a copy of the linear part; fragments are shared. A linear
  * message, which most are, is copied into memory of the kind that drivers receive into: it comes
@@ -23,6 +26,7 @@
 #include <linux/if_vlan.h>
 #include <net/ipv6.h>
 
+#include "contract.h"
 #include "forward.h"
 #include "peer.h"
 #include "trace.h"
@@ -32,7 +36,7 @@
  * struct cs_copy - what the copies of a message have in common
  * @dest: destination MAC
  * @hops_left: for the link header
- * @contract: for the link header
+ * @contract: for the link header; of @peer
  * @peer: the only receiver, or NULL
  * @repair: sent again, to a peer that lacks the message
  */
@@ -54,8 +58,10 @@ static const struct cs_key *cs_forward_key(const struct cs_port *port, const str
 
 /* May a copy of @len bytes go out of this port? */
 static enum crowdshare_drop cs_forward_check(const struct cs_port *port, unsigned int len,
-					     const struct cs_key *key)
+					     const struct cs_copy *copy)
 {
+	const struct cs_key *key = cs_forward_key(port, copy);
+
 	if (!netif_running(port->dev) || !netif_carrier_ok(port->dev))
 		return CROWDSHARE_DROP_TX_DOWN;
 	if (len > READ_ONCE(port->dev->mtu))
@@ -64,9 +70,34 @@ static enum crowdshare_drop cs_forward_check(const struct cs_port *port, unsigne
 		return CROWDSHARE_DROP_NONE;
 	if (!key)
 		return CROWDSHARE_DROP_TX_KEY;
-	if (READ_ONCE(port->nr_peers) && !READ_ONCE(port->nr_free))
+	if (!copy->peer && READ_ONCE(port->nr_peers) && !READ_ONCE(port->nr_free))
 		return CROWDSHARE_DROP_TX_PEER;
 	return CROWDSHARE_DROP_NONE;
+}
+
+/*
+ * Charges a copy of @len bytes, which is about to be handed to the port, to the contract that it
+ * names. The tag is what binds it to the peer, so an open port, or the port key, carries none.
+ */
+static enum crowdshare_drop cs_forward_charge(const struct cs_port *port, unsigned int len,
+					      const struct cs_copy *copy)
+{
+	const struct cs_peer *peer = copy->peer;
+	struct cs_contract *contract;
+
+	if (!copy->contract)
+		return peer && READ_ONCE(peer->state) == CROWDSHARE_PEER_CONTRACT ?
+		       CROWDSHARE_DROP_TX_CONTRACT : CROWDSHARE_DROP_NONE;
+	if (!peer || !rcu_access_pointer(peer->tx) ||
+	    READ_ONCE(port->auth) == CROWDSHARE_AUTH_OFF)
+		return CROWDSHARE_DROP_TX_CONTRACT;
+	contract = cs_contract_find(peer, be32_to_cpu(copy->contract));
+	if (!contract || contract->direction != CROWDSHARE_CONTRACT_TX)
+		return CROWDSHARE_DROP_TX_CONTRACT;
+	if (!cs_contract_expired(contract, cs_clock_now()) && cs_contract_charge(contract, len))
+		return CROWDSHARE_DROP_NONE;
+	atomic64_inc(&contract->refused);
+	return CROWDSHARE_DROP_TX_CONTRACT;
 }
 
 /* Writes link and Ethernet header of this node; the skb has room for them, and they are its own. */
@@ -94,6 +125,13 @@ static void cs_forward_head(struct sk_buff *skb, const struct cs_port *port,
 		return;
 	link->key_id = key->id;
 	cs_verify_make_tag(link->tag, link, eth->h_source, msg->digest, key);
+}
+
+/* From here on the skb is @dev's. */
+static void cs_forward_give(struct sk_buff *skb, struct net_device *dev)
+{
+	skb->protocol = cs_ethertype;
+	skb->dev = dev;
 }
 
 /* Nothing that the skb went through at this node may go with it. */
@@ -143,8 +181,7 @@ static void cs_forward_xmit(const struct cs_frame *frame, struct cs_port *port,
 
 	trace_crowdshare_forward(frame->cs->dev, port->dev, skb, copy->repair);
 	cs_forward_head(skb, port, copy, key);
-	skb->protocol = cs_ethertype;
-	skb->dev = port->dev;
+	cs_forward_give(skb, port->dev);
 	err = dev_queue_xmit(skb);
 	/* a macro that evaluates its argument twice */
 	if (likely(!net_xmit_eval(err)))
@@ -153,9 +190,9 @@ static void cs_forward_xmit(const struct cs_frame *frame, struct cs_port *port,
 		cs_stats_drop(port->stats, CROWDSHARE_DROP_TX_QUEUE);
 }
 
-/* Sends a copy of the frame out of @port, or the frame itself if this is its @last use. */
-static void cs_forward_copy(struct cs_frame *frame, struct cs_port *port,
-			    const struct cs_copy *copy, bool last)
+/* A copy of the frame for @port, or the frame itself if this is its @last use; NULL: counted. */
+static struct sk_buff *cs_forward_take(const struct cs_frame *frame, const struct cs_port *port,
+				       bool last)
 {
 	unsigned int headroom = LL_RESERVED_SPACE(port->dev);
 	struct sk_buff *skb = frame->skb;
@@ -168,10 +205,26 @@ static void cs_forward_copy(struct cs_frame *frame, struct cs_port *port,
 	} else {
 		cs_forward_scrub(skb);
 	}
+	if (unlikely(!skb))
+		cs_stats_drop(port->stats, CROWDSHARE_DROP_TX_NOMEM);
+	return skb;
+}
+
+static void cs_forward_copy(const struct cs_frame *frame, struct cs_port *port,
+			    const struct cs_copy *copy, bool last)
+{
+	struct sk_buff *skb = cs_forward_take(frame, port, last);
+
 	if (likely(skb))
 		cs_forward_xmit(frame, port, copy, skb);
-	else
-		cs_stats_drop(port->stats, CROWDSHARE_DROP_TX_NOMEM);
+}
+
+/* Counts that no copy goes out of @port. */
+static void cs_forward_refuse(const struct cs_frame *frame, const struct cs_port *port,
+			      enum crowdshare_drop reason)
+{
+	cs_stats_drop(port->stats, reason);
+	trace_crowdshare_drop(frame->cs->dev, port->dev, frame->skb, reason);
 }
 
 /* Does the port on which the message came send it back out? */
@@ -196,11 +249,10 @@ static bool cs_forward_wants(const struct cs_frame *frame, struct cs_port *port,
 
 	if (port == frame->port && !cs_forward_echoes(port))
 		return false;
-	reason = cs_forward_check(port, frame->skb->len, cs_forward_key(port, copy));
+	reason = cs_forward_check(port, frame->skb->len, copy);
 	if (likely(!reason))
 		return true;
-	cs_stats_drop(port->stats, reason);
-	trace_crowdshare_drop(frame->cs->dev, port->dev, frame->skb, reason);
+	cs_forward_refuse(frame, port, reason);
 	return false;
 }
 
@@ -228,8 +280,7 @@ static void cs_forward_deliver(struct cs_frame *frame)
 
 	trace_crowdshare_deliver(dev, frame->port->dev, skb);
 	cs_forward_scrub(skb);
-	skb->protocol = cs_ethertype;
-	skb->dev = dev;
+	cs_forward_give(skb, dev);
 	skb->pkt_type = is_unicast_ether_addr(eth_hdr(skb)->h_dest) ? PACKET_HOST :
 								      PACKET_BROADCAST;
 	cs_stats_inc(frame->port->stats, CS_STAT_DELIVERED);
@@ -251,12 +302,10 @@ void cs_forward(struct cs_frame *frame)
 	struct cs_port *port, *prev = NULL;
 
 	eth_broadcast_addr(copy.dest);
-	if (!frame->port) {
-		copy.contract = link->contract;
-	} else if (!copy.hops_left) {
+	if (frame->port && !copy.hops_left) {
 		relay = false;
 		cs_stats_drop(frame->port->stats, CROWDSHARE_DROP_HOPS);
-	} else if (copy.hops_left != CS_HOPS_UNLIMITED) {
+	} else if (frame->port && copy.hops_left != CS_HOPS_UNLIMITED) {
 		copy.hops_left--;
 	}
 
@@ -290,13 +339,32 @@ static struct cs_peer *cs_forward_find_peer(const struct cs_device *cs, const u8
 	return NULL;
 }
 
+/* Sends a copy to one neighbour, if its contract covers it. */
+static void cs_forward_one(const struct cs_frame *frame, struct cs_port *port,
+			   const struct cs_copy *copy)
+{
+	struct sk_buff *skb = cs_forward_take(frame, port, false);
+	enum crowdshare_drop reason;
+
+	if (unlikely(!skb))
+		return;
+	reason = cs_forward_charge(port, skb->len, copy);
+	if (!reason) {
+		cs_forward_xmit(frame, port, copy, skb);
+		return;
+	}
+	cs_forward_refuse(frame, port, reason);
+	kfree_skb(skb);
+}
+
 /**
  * cs_forward_unicast() - send a message of this node to one peer only
  * @frame: the frame as this node sent it into the device; its skb is consumed
  * @known: the message was known before: this is a repair
  *
- * To a peer that is listed it goes on that peer's port, with the pairwise key. To a MAC that is not
- * it goes on all open ports, on one of which the neighbour with that MAC takes it.
+ * To a peer that is listed it goes on that peer's port, with the pairwise key, or if there is none
+ * and it names no contract, with the port key. To a MAC that is not listed it goes on all open
+ * ports, on one of which the neighbour with that MAC takes it.
  *
  * Context: softirqs disabled, RCU.
  */
@@ -315,12 +383,12 @@ void cs_forward_unicast(struct cs_frame *frame, bool known)
 	copy.peer = cs_forward_find_peer(frame->cs, copy.dest);
 	list_for_each_entry_rcu(port, &frame->cs->ports, list) {
 		if (copy.peer ? copy.peer->port != port ||
-				READ_ONCE(copy.peer->state) != CROWDSHARE_PEER_FREE :
+				READ_ONCE(copy.peer->state) == CROWDSHARE_PEER_DENY :
 				READ_ONCE(port->auth) != CROWDSHARE_AUTH_OFF)
 			continue;
 		sent = true;
 		if (cs_forward_wants(frame, port, &copy))
-			cs_forward_copy(frame, port, &copy, false);
+			cs_forward_one(frame, port, &copy);
 	}
 	if (!sent)
 		cs_stats_drop(frame->cs->local, CROWDSHARE_DROP_TX_PEER);

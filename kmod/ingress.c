@@ -9,7 +9,7 @@
  *	seen    known: do nothing. In a dense mesh most frames end here: one lookup, no lock
  *	clock   does it still live, will it not live too long?
  *	peer    on a port that requires it: a listed sender, a key, a tag that verifies
- *	rate    is the sender within its limits?
+ *	rate    is the sender within its limits, and its contract, if it needs or names one?
  *	spread  many are new: the CPU that the digest names goes on (spread.c)
  *	digest  is the message what it says? SHA-512, once
  *	insert  remember it, unless another CPU just did, or the seen-set is full
@@ -23,6 +23,7 @@
 #include <linux/if_vlan.h>
 
 #include "burst.h"
+#include "contract.h"
 #include "forward.h"
 #include "ingress.h"
 #include "netlink.h"
@@ -100,12 +101,61 @@ static enum crowdshare_drop cs_ingress_clock(struct cs_frame *frame)
 }
 
 /*
+ * The contract that a frame names, if it is one: only a pairwise key says so for sure, as whoever
+ * knows a port key can make the tags of its owner. One that has expired is found, too.
+ */
+static enum crowdshare_drop cs_ingress_contract(const struct cs_frame *frame,
+						const struct cs_key *key,
+						struct cs_contract **found)
+{
+	u32 id = be32_to_cpu(cs_frame_link(frame)->contract);
+	struct cs_contract *contract;
+
+	if (!id || !key)
+		return CROWDSHARE_DROP_CONTRACT;
+	if (!key->pairwise)
+		return CROWDSHARE_DROP_CONTRACT_KEY;
+	contract = cs_contract_find(frame->peer, id);
+	if (!contract || contract->direction != CROWDSHARE_CONTRACT_RX)
+		return CROWDSHARE_DROP_CONTRACT;
+	*found = contract;
+	return cs_contract_expired(contract, frame->now) ? CROWDSHARE_DROP_CONTRACT_EXPIRED :
+							   CROWDSHARE_DROP_NONE;
+}
+
+/*
+ * Charges a frame to the limits of its peer and to its contract, which a peer in state contract
+ * must have. A free one may name any: what does not cover the frame is left aside.
+ *
+ * It is charged here once, before it is known whether the message is new and what it says: another
+ * CPU that goes on with it does not come by again.
+ */
+static enum crowdshare_drop cs_ingress_charge(struct cs_frame *frame, const struct cs_key *key)
+{
+	bool bound = READ_ONCE(frame->peer->state) == CROWDSHARE_PEER_CONTRACT;
+	enum crowdshare_drop reason = CROWDSHARE_DROP_NONE;
+	struct cs_contract *contract = NULL;
+
+	if (bound || cs_frame_link(frame)->contract)
+		reason = cs_ingress_contract(frame, key, &contract);
+	if (!reason)
+		reason = cs_peer_charge(frame->peer, contract, bound, frame->skb->len);
+	else if (!bound)
+		return cs_peer_charge(frame->peer, NULL, bound, frame->skb->len);
+	if (contract && (reason == CROWDSHARE_DROP_CONTRACT_EXPIRED ||
+			 reason == CROWDSHARE_DROP_EXHAUSTED))
+		atomic64_inc(&contract->refused);
+	return reason;
+}
+
+/*
  * Who sent the frame, and may he? On an open port whoever is not listed is a free peer. A frame is
  * the peer's, and counts as his, once its tag says so.
  */
 static enum crowdshare_drop cs_ingress_peer(struct cs_frame *frame)
 {
 	bool auth = READ_ONCE(frame->port->auth) == CROWDSHARE_AUTH_REQUIRED;
+	const struct cs_key *key = NULL;
 	enum crowdshare_drop reason;
 	struct cs_peer *peer;
 
@@ -115,16 +165,13 @@ static enum crowdshare_drop cs_ingress_peer(struct cs_frame *frame)
 	if (READ_ONCE(peer->state) == CROWDSHARE_PEER_DENY)
 		return CROWDSHARE_DROP_DENIED;
 	if (auth) {
-		reason = cs_verify_tag(frame, peer);
+		reason = cs_verify_tag(frame, peer, &key);
 		if (reason)
 			return reason;
 	}
 	frame->peer = peer;
 	cs_stats_rx(peer->stats, frame->skb->len);
-	if (READ_ONCE(peer->state) == CROWDSHARE_PEER_CONTRACT)
-		return CROWDSHARE_DROP_CONTRACT;
-	return cs_peer_may_pass(peer, frame->skb->len) ? CROWDSHARE_DROP_NONE :
-							 CROWDSHARE_DROP_RATE;
+	return cs_ingress_charge(frame, key);
 }
 
 static enum crowdshare_drop cs_ingress_insert(struct cs_frame *frame)
@@ -245,7 +292,8 @@ void cs_ingress_frame(struct cs_frame *frame)
  * @port: where it came from
  * @skb: the frame, data at the link header; consumed
  *
- * Meanwhile the message may have become known, the seen-set another one, and the peer be gone.
+ * Meanwhile the message may have become known, the seen-set another one, and the peer be gone. What
+ * it was charged to stays charged.
  *
  * Context: softirq, RCU.
  */

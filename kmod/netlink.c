@@ -7,7 +7,8 @@
  *
  * Concurrency. All commands and dumps run under RTNL, and see a consistent state; a dump of several
  * messages is marked as interrupted when the configuration changed in between. Events are sent from
- * where the change is made; that of a full seen-set from softirq, once a second at most.
+ * where the change is made; that of a full seen-set from softirq, once a second at most, and that
+ * of an exhausted contract, once.
  */
 #include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
@@ -269,9 +270,18 @@ static const struct nla_policy cs_peer_policy[CROWDSHARE_A_PEER_BYTERATE + 1] = 
 static const struct nla_policy cs_key_policy[CROWDSHARE_A_KEY_SECRET + 1] = {
 	[CROWDSHARE_A_KEY_PORT_IFINDEX] = NLA_POLICY_MIN(NLA_U32, 1),
 	[CROWDSHARE_A_KEY_LLADDR] = NLA_POLICY_EXACT_LEN(CROWDSHARE_LLADDR_LEN),
-	[CROWDSHARE_A_KEY_USE] = NLA_POLICY_MAX(NLA_U32, CROWDSHARE_KEY_TX),
+	[CROWDSHARE_A_KEY_USE] = NLA_POLICY_MAX(NLA_U32, CROWDSHARE_KEY_PAIRWISE),
 	[CROWDSHARE_A_KEY_ID] = NLA_POLICY_RANGE(NLA_U32, 1, 255),
 	[CROWDSHARE_A_KEY_SECRET] = NLA_POLICY_EXACT_LEN(CROWDSHARE_KEY_LEN),
+};
+
+static const struct nla_policy cs_contract_policy[CROWDSHARE_A_CONTRACT_EXPIRY + 1] = {
+	[CROWDSHARE_A_CONTRACT_PORT_IFINDEX] = NLA_POLICY_MIN(NLA_U32, 1),
+	[CROWDSHARE_A_CONTRACT_LLADDR] = NLA_POLICY_EXACT_LEN(CROWDSHARE_LLADDR_LEN),
+	[CROWDSHARE_A_CONTRACT_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[CROWDSHARE_A_CONTRACT_DIRECTION] = NLA_POLICY_MAX(NLA_U32, CROWDSHARE_CONTRACT_TX),
+	[CROWDSHARE_A_CONTRACT_BYTES] = NLA_POLICY_MIN(NLA_U64, 1),
+	[CROWDSHARE_A_CONTRACT_EXPIRY] = { .type = NLA_U64 },
 };
 
 static const struct nla_policy cs_seen_policy[CROWDSHARE_A_SEEN_ENTRIES + 1] = {
@@ -303,6 +313,9 @@ static int (*const cs_netlink_commands[])(struct genl_info *info) = {
 	[CROWDSHARE_CMD_SEEN_GET] = cs_seen_get,
 	[CROWDSHARE_CMD_SEEN_NEW] = cs_seen_load,
 	[CROWDSHARE_CMD_SEEN_DEL] = cs_seen_flush,
+	[CROWDSHARE_CMD_CONTRACT_GET] = cs_contract_get,
+	[CROWDSHARE_CMD_CONTRACT_NEW] = cs_contract_new,
+	[CROWDSHARE_CMD_CONTRACT_DEL] = cs_contract_remove,
 };
 
 static int cs_netlink_doit(struct sk_buff *skb, struct genl_info *info)
@@ -347,6 +360,9 @@ static const struct genl_ops cs_netlink_ops[] = {
 		.maxattr = ARRAY_SIZE(cs_stats_policy) - 1,
 		.dumpit = cs_stats_dump,
 	},
+	CS_OP(CONTRACT_GET, 0, cs_contract_policy, cs_contract_dump),
+	CS_OP(CONTRACT_NEW, GENL_UNS_ADMIN_PERM, cs_contract_policy, NULL),
+	CS_OP(CONTRACT_DEL, GENL_UNS_ADMIN_PERM, cs_contract_policy, NULL),
 };
 
 static const struct genl_multicast_group cs_netlink_groups[] = {

@@ -9,6 +9,7 @@
 #include <net/genetlink.h>
 #include <uapi/linux/crowdshare.h>
 
+struct cs_contract;
 struct cs_device;
 struct cs_peer;
 struct cs_port;
@@ -17,6 +18,7 @@ int cs_netlink_register(void);
 void cs_netlink_unregister(void);
 void cs_netlink_port_event(struct cs_port *port, u8 cmd);
 void cs_netlink_full_event(struct cs_device *cs);
+void cs_netlink_exhausted_event(struct cs_contract *contract);
 
 /* what follows is for netlink*.c */
 
@@ -79,6 +81,10 @@ int cs_peer_remove(struct genl_info *info);
 int cs_peer_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int cs_key_new(struct genl_info *info);
 int cs_key_remove(struct genl_info *info);
+int cs_contract_get(struct genl_info *info);
+int cs_contract_new(struct genl_info *info);
+int cs_contract_remove(struct genl_info *info);
+int cs_contract_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int cs_seen_get(struct genl_info *info);
 int cs_seen_load(struct genl_info *info);
 int cs_seen_flush(struct genl_info *info);

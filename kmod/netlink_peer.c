@@ -29,6 +29,8 @@ static int cs_peer_put(struct sk_buff *skb, const struct cs_peer *peer)
 		key = rtnl_dereference(peer->rx[i]);
 		if (key)
 			err = nla_put_u32(skb, CROWDSHARE_A_PEER_RX_KEY_ID, key->id);
+		if (!err && key && key->pairwise)
+			err = nla_put_u32(skb, CROWDSHARE_A_PEER_PAIRWISE_KEY_ID, key->id);
 	}
 	key = rtnl_dereference(peer->tx);
 	if (!err && key)
@@ -203,10 +205,28 @@ static int cs_key_parse(struct genl_info *info, struct cs_key_request *request)
 	return PTR_ERR_OR_ZERO(request->peer);
 }
 
+/* One of the keys that a peer has several of. */
+static bool cs_key_receives(const struct cs_key_request *request)
+{
+	return request->use == CROWDSHARE_KEY_RX || request->use == CROWDSHARE_KEY_PAIRWISE;
+}
+
 /* Where a key to send with goes. */
 static struct cs_key __rcu **cs_key_slot(const struct cs_key_request *request)
 {
 	return request->use == CROWDSHARE_KEY_PORT ? &request->port->key : &request->peer->tx;
+}
+
+/* A key came or went: whoever owns it shows so. */
+static void cs_key_changed(const struct cs_key_request *request)
+{
+	if (!request->peer) {
+		cs_netlink_port_event(request->port, CROWDSHARE_CMD_PORT_NTF);
+		return;
+	}
+	cs_netlink_changed();
+	cs_netlink_event(request->port->net, CROWDSHARE_CMD_PEER_NTF, GFP_KERNEL, cs_peer_fill,
+			 request->peer);
 }
 
 int cs_key_new(struct genl_info *info)
@@ -222,15 +242,17 @@ int cs_key_new(struct genl_info *info)
 			       "secret of the key required"))
 		return -EINVAL;
 	secret = nla_data(info->attrs[CROWDSHARE_A_KEY_SECRET]);
-	if (request.use == CROWDSHARE_KEY_RX)
-		err = cs_peer_add_rx_key(request.peer, request.id, secret);
+	if (cs_key_receives(&request))
+		err = cs_peer_add_rx_key(request.peer, request.id,
+					 request.use == CROWDSHARE_KEY_PAIRWISE, secret);
 	else
-		err = cs_key_set(cs_key_slot(&request), request.id, secret);
+		err = cs_key_set(cs_key_slot(&request), request.id,
+				 request.use == CROWDSHARE_KEY_TX, secret);
 	if (err == -ENOSPC)
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[CROWDSHARE_A_KEY_ID],
 				    "peer has 4 receive keys already, remove one first");
 	if (!err)
-		cs_netlink_changed();
+		cs_key_changed(&request);
 	return err;
 }
 
@@ -243,8 +265,9 @@ int cs_key_remove(struct genl_info *info)
 	err = cs_key_parse(info, &request);
 	if (err)
 		return err;
-	if (request.use == CROWDSHARE_KEY_RX) {
-		err = cs_peer_del_rx_key(request.peer, request.id);
+	if (cs_key_receives(&request)) {
+		err = cs_peer_del_rx_key(request.peer, request.id,
+					 request.use == CROWDSHARE_KEY_PAIRWISE);
 	} else {
 		key = rtnl_dereference(*cs_key_slot(&request));
 		if (key && key->id == request.id)
@@ -254,8 +277,8 @@ int cs_key_remove(struct genl_info *info)
 	}
 	if (err == -ENOENT)
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[CROWDSHARE_A_KEY_ID],
-				    "no key of this id");
+				    "no key of this id and use");
 	if (!err)
-		cs_netlink_changed();
+		cs_key_changed(&request);
 	return err;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Peers: the neighbours that are known by name, their keys and rate limits.
+ * Peers: the neighbours that are known by name, their keys, rate limits and contracts.
  *
  * Concurrency. Peers and keys are changed under RTNL and read under RCU in the receive and transmit
  * paths; a key is immutable, a new one takes the place of the old. Rate limits change with every
@@ -80,12 +80,13 @@ static void cs_peer_free_rcu(struct rcu_head *rcu)
 {
 	struct cs_peer *peer = container_of(rcu, struct cs_peer, rcu);
 
+	cs_contracts_free(rcu_dereference_protected(peer->contracts, true));
 	free_percpu(peer->stats);
 	kfree(peer);
 }
 
 /**
- * cs_peer_del() - remove a peer and its keys
+ * cs_peer_del() - remove a peer, its keys and its contracts
  * @peer: the peer
  *
  * Context: process, RTNL held.
@@ -140,6 +141,15 @@ void cs_peer_set_rate(struct cs_peer *peer, const u32 *messages, const u64 *byte
 	spin_unlock_bh(&peer->lock);
 }
 
+/* Is the frame covered by its contract, or free to go without? */
+static enum crowdshare_drop cs_peer_covered(struct cs_contract *contract, bool bound,
+					    unsigned int len)
+{
+	if (likely(!contract) || cs_contract_charge(contract, len) || !bound)
+		return CROWDSHARE_DROP_NONE;
+	return CROWDSHARE_DROP_EXHAUSTED;
+}
+
 /*
  * When the limit would let the unit after these pass, or 0 if it does not let these pass. One
  * second's worth may pass at once, and a frame that is larger than this when nothing did before.
@@ -156,29 +166,39 @@ static u64 cs_limit_next(const struct cs_limit *limit, u64 now, unsigned int uni
 }
 
 /**
- * cs_peer_may_pass() - count a new message against the peer's rate limits
+ * cs_peer_charge() - count a new message against the peer's rate limits and its contract
  * @peer: the peer
+ * @contract: the contract that the frame names, or NULL
+ * @bound: without a contract it does not pass
  * @len: bytes of the frame, from the link header on
  *
+ * The limits are asked first. Whichever refuses, nothing is charged to the others.
+ *
  * Context: softirq, RCU.
- * Return: whether it is within both limits; if not, neither is charged.
+ * Return: CROWDSHARE_DROP_NONE, CROWDSHARE_DROP_RATE or CROWDSHARE_DROP_EXHAUSTED.
  */
-bool cs_peer_may_pass(struct cs_peer *peer, unsigned int len)
+enum crowdshare_drop cs_peer_charge(struct cs_peer *peer, struct cs_contract *contract, bool bound,
+				    unsigned int len)
 {
+	enum crowdshare_drop reason = CROWDSHARE_DROP_NONE;
 	u64 now, messages, bytes;
 
 	if (!READ_ONCE(peer->messages.rate) && !READ_ONCE(peer->bytes.rate))
-		return true;
+		return cs_peer_covered(contract, bound, len);
 	now = ktime_get_ns();
 	spin_lock_bh(&peer->lock);
 	messages = cs_limit_next(&peer->messages, now, 1);
 	bytes = cs_limit_next(&peer->bytes, now, len);
-	if (messages && bytes) {
+	if (messages && bytes)
+		reason = cs_peer_covered(contract, bound, len);
+	else
+		reason = CROWDSHARE_DROP_RATE;
+	if (!reason) {
 		peer->messages.tat = messages;
 		peer->bytes.tat = bytes;
 	}
 	spin_unlock_bh(&peer->lock);
-	return messages && bytes;
+	return reason;
 }
 
 /**
@@ -206,12 +226,13 @@ const struct cs_key *cs_peer_rx_key(const struct cs_peer *peer, u8 id)
  * cs_peer_add_rx_key() - add a receive key, or replace the one with the same id
  * @peer: the peer
  * @id: 1 to 255
+ * @pairwise: it may carry contracts
  * @secret: CS_KEY_LEN bytes
  *
  * Context: process, RTNL held.
  * Return: 0, -ENOMEM, or -ENOSPC when the peer has CS_PEER_RX_KEYS others.
  */
-int cs_peer_add_rx_key(struct cs_peer *peer, u8 id, const u8 *secret)
+int cs_peer_add_rx_key(struct cs_peer *peer, u8 id, bool pairwise, const u8 *secret)
 {
 	struct cs_key __rcu **slot = NULL;
 	const struct cs_key *key;
@@ -220,29 +241,30 @@ int cs_peer_add_rx_key(struct cs_peer *peer, u8 id, const u8 *secret)
 	for (i = CS_PEER_RX_KEYS - 1; i >= 0; i--) {
 		key = rtnl_dereference(peer->rx[i]);
 		if (key && key->id == id)
-			return cs_key_set(&peer->rx[i], id, secret);
+			return cs_key_set(&peer->rx[i], id, pairwise, secret);
 		if (!key)
 			slot = &peer->rx[i];
 	}
-	return slot ? cs_key_set(slot, id, secret) : -ENOSPC;
+	return slot ? cs_key_set(slot, id, pairwise, secret) : -ENOSPC;
 }
 
 /**
  * cs_peer_del_rx_key() - remove a receive key
  * @peer: the peer
  * @id: its id
+ * @pairwise: what it is
  *
  * Context: process, RTNL held.
  * Return: 0, or -ENOENT.
  */
-int cs_peer_del_rx_key(struct cs_peer *peer, u8 id)
+int cs_peer_del_rx_key(struct cs_peer *peer, u8 id, bool pairwise)
 {
 	const struct cs_key *key;
 	int i;
 
 	for (i = 0; i < CS_PEER_RX_KEYS; i++) {
 		key = rtnl_dereference(peer->rx[i]);
-		if (!key || key->id != id)
+		if (!key || key->id != id || key->pairwise != pairwise)
 			continue;
 		cs_key_clear(&peer->rx[i]);
 		return 0;
@@ -259,12 +281,13 @@ static void cs_key_free_rcu(struct rcu_head *rcu)
  * cs_key_set() - put a key in the place of another
  * @slot: the place
  * @id: 1 to 255
+ * @pairwise: see struct cs_key
  * @secret: CS_KEY_LEN bytes
  *
  * Context: process, RTNL held.
  * Return: 0, or -ENOMEM; then the old key stays.
  */
-int cs_key_set(struct cs_key __rcu **slot, u8 id, const u8 *secret)
+int cs_key_set(struct cs_key __rcu **slot, u8 id, bool pairwise, const u8 *secret)
 {
 	struct cs_key *key, *old;
 
@@ -272,6 +295,7 @@ int cs_key_set(struct cs_key __rcu **slot, u8 id, const u8 *secret)
 	if (!key)
 		return -ENOMEM;
 	key->id = id;
+	key->pairwise = pairwise;
 	cs_verify_prepare_key(key, secret);
 	old = rcu_replace_pointer(*slot, key, lockdep_rtnl_is_held());
 	if (old)

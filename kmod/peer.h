@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Peers: the neighbours that are known by name, their keys and rate limits. See peer.c.
+ * Peers: the neighbours that are known by name, their keys, rate limits and contracts. See peer.c.
  */
 #ifndef _CS_PEER_H
 #define _CS_PEER_H
@@ -9,6 +9,7 @@
 #include <linux/etherdevice.h>
 #include <linux/spinlock.h>
 
+#include "contract.h"
 #include "port.h"
 
 /*
@@ -21,11 +22,13 @@
  * struct cs_key - a key, immutable once published
  * @rcu: defers the free
  * @id: 1 to 255, key_id of the frames
+ * @pairwise: of frames between the two alone, which may carry a contract
  * @state: of a BLAKE2s that has digested the secret, which makes a third less to do for each tag
  */
 struct cs_key {
 	struct rcu_head rcu;
 	u8 id;
+	bool pairwise;
 	struct blake2s_state state;
 };
 
@@ -50,6 +53,7 @@ struct cs_limit {
  * @state: enum crowdshare_peer_state
  * @rx: its receive keys; written under RTNL, read under RCU
  * @tx: the pairwise send key; likewise
+ * @contracts: its contracts, NULL: never had any; likewise
  * @lock: of the rate limits; taken with softirqs disabled
  * @messages: limit of new messages
  * @bytes: limit of their bytes
@@ -63,6 +67,7 @@ struct cs_peer {
 	u32 state;
 	struct cs_key __rcu *rx[CS_PEER_RX_KEYS];
 	struct cs_key __rcu *tx;
+	struct cs_contracts __rcu *contracts;
 	spinlock_t lock;
 	struct cs_limit messages;
 	struct cs_limit bytes;
@@ -74,12 +79,13 @@ struct cs_peer *cs_peer_add(struct cs_port *port, const u8 *lladdr, struct netli
 void cs_peer_del(struct cs_peer *peer);
 void cs_peer_set_state(struct cs_peer *peer, u32 state);
 void cs_peer_set_rate(struct cs_peer *peer, const u32 *messages, const u64 *bytes);
-bool cs_peer_may_pass(struct cs_peer *peer, unsigned int len);
+enum crowdshare_drop cs_peer_charge(struct cs_peer *peer, struct cs_contract *contract, bool bound,
+				    unsigned int len);
 const struct cs_key *cs_peer_rx_key(const struct cs_peer *peer, u8 id);
-int cs_peer_add_rx_key(struct cs_peer *peer, u8 id, const u8 *secret);
-int cs_peer_del_rx_key(struct cs_peer *peer, u8 id);
+int cs_peer_add_rx_key(struct cs_peer *peer, u8 id, bool pairwise, const u8 *secret);
+int cs_peer_del_rx_key(struct cs_peer *peer, u8 id, bool pairwise);
 
-int cs_key_set(struct cs_key __rcu **slot, u8 id, const u8 *secret);
+int cs_key_set(struct cs_key __rcu **slot, u8 id, bool pairwise, const u8 *secret);
 void cs_key_clear(struct cs_key __rcu **slot);
 
 #endif /* _CS_PEER_H */

@@ -84,11 +84,13 @@ void cs_verify_make_tag(u8 *tag, const struct cs_link_hdr *link, const u8 *sourc
  * cs_verify_tag() - did the peer make this frame
  * @frame: the frame
  * @peer: who sent it, by its source MAC
+ * @made_with: gets the key that made the tag
  *
  * Context: softirq, RCU.
  * Return: CROWDSHARE_DROP_NONE, CROWDSHARE_DROP_KEY or CROWDSHARE_DROP_TAG.
  */
-enum crowdshare_drop cs_verify_tag(const struct cs_frame *frame, const struct cs_peer *peer)
+enum crowdshare_drop cs_verify_tag(const struct cs_frame *frame, const struct cs_peer *peer,
+				   const struct cs_key **made_with)
 {
 	const struct cs_link_hdr *link = cs_frame_link(frame);
 	const struct cs_key *key;
@@ -97,6 +99,7 @@ enum crowdshare_drop cs_verify_tag(const struct cs_frame *frame, const struct cs
 	key = cs_peer_rx_key(peer, link->key_id);
 	if (!key)
 		return CROWDSHARE_DROP_KEY;
+	*made_with = key;
 	cs_verify_make_tag(tag, link, eth_hdr(frame->skb)->h_source,
 			   cs_frame_message(frame)->digest, key);
 	return crypto_memneq(tag, link->tag, sizeof(tag)) ? CROWDSHARE_DROP_TAG :

@@ -93,15 +93,21 @@ static u64 csb_pick(u32 i, u32 entries, bool hit)
 	return hit ? at : at + entries;
 }
 
-static bool csb_lookup_seen(void *set, const u8 *key)
+/* What is measured makes its keys from @i on, looks them up, and returns how many it found. */
+static u32 csb_lookup_seen(void *set, u32 i, u32 entries, bool hit)
 {
-	return cs_seen_lookup(set, key, cs_seen_line(set, key));
+	u8 key[CS_SEEN_KEY_LEN];
+
+	csb_key(csb_pick(i, entries, hit), key);
+	return !!cs_seen_lookup(set, key, cs_seen_line(set, key));
 }
 
-static bool csb_lookup_table(void *set, const u8 *key)
+static u32 csb_lookup_table(void *set, u32 i, u32 entries, bool hit)
 {
+	u8 key[CS_SEEN_KEY_LEN];
 	bool found;
 
+	csb_key(csb_pick(i, entries, hit), key);
 	rcu_read_lock();
 	found = rhashtable_lookup(set, key, csb_params);
 	rcu_read_unlock();
@@ -109,9 +115,28 @@ static bool csb_lookup_table(void *set, const u8 *key)
 }
 
 /* Only the key is made. */
-static bool csb_lookup_nothing(void *set, const u8 *key)
+static u32 csb_lookup_nothing(void *set, u32 i, u32 entries, bool hit)
 {
+	u8 key[CS_SEEN_KEY_LEN];
+
+	csb_key(csb_pick(i, entries, hit), key);
 	return key[0] & 1;
+}
+
+/* As the data plane does it: the lines of a burst are asked for first. */
+static u32 csb_lookup_burst(void *set, u32 i, u32 entries, bool hit)
+{
+	u8 key[CSB_BURST][CS_SEEN_KEY_LEN];
+	u32 line[CSB_BURST], j, found = 0;
+
+	for (j = 0; j < CSB_BURST; j++) {
+		csb_key(csb_pick(i + j, entries, hit), key[j]);
+		line[j] = cs_seen_line(set, key[j]);
+		cs_seen_prefetch(set, line[j]);
+	}
+	for (j = 0; j < CSB_BURST; j++)
+		found += !!cs_seen_lookup(set, key[j], line[j]);
+	return found;
 }
 
 static int csb_compare_chunks(const void *a, const void *b)
@@ -122,50 +147,21 @@ static int csb_compare_chunks(const void *a, const void *b)
 }
 
 /*
- * Time of all lookups, taken from the median of chunks: what else runs on the machine stops some.
- * Inlined, and @lookup with it.
+ * Time of all lookups, of which @lookup does @step at a time, taken from the median of chunks: what
+ * else runs on the machine stops some. Inlined, and @lookup with it.
  */
-static __always_inline u64 csb_time(bool (*lookup)(void *set, const u8 *key), void *set,
-				    u32 entries, bool hit, u32 *found)
+static __always_inline u64 csb_time(u32 (*lookup)(void *set, u32 i, u32 entries, bool hit),
+				    u32 step, void *set, u32 entries, bool hit, u32 *found)
 {
 	static u64 ns[CSB_LOOKUPS / CSB_CHUNK];
-	u8 key[CS_SEEN_KEY_LEN];
 	u32 i, chunk;
 	u64 start;
 
 	for (chunk = 0; chunk < ARRAY_SIZE(ns); chunk++) {
 		cond_resched();
 		start = ktime_get_ns();
-		for (i = chunk * CSB_CHUNK; i < (chunk + 1) * CSB_CHUNK; i++) {
-			csb_key(csb_pick(i, entries, hit), key);
-			*found += lookup(set, key);
-		}
-		ns[chunk] = ktime_get_ns() - start;
-	}
-	sort(ns, ARRAY_SIZE(ns), sizeof(*ns), csb_compare_chunks, NULL);
-	return ns[ARRAY_SIZE(ns) / 2] * ARRAY_SIZE(ns);
-}
-
-/* Lookups as the data plane does them: the lines of a burst are asked for first. */
-static u64 csb_time_bursts(struct cs_seen *seen, u32 entries, bool hit, u32 *found)
-{
-	static u64 ns[CSB_LOOKUPS / CSB_CHUNK];
-	u8 key[CSB_BURST][CS_SEEN_KEY_LEN];
-	u32 line[CSB_BURST], i, j, chunk;
-	u64 start;
-
-	for (chunk = 0; chunk < ARRAY_SIZE(ns); chunk++) {
-		cond_resched();
-		start = ktime_get_ns();
-		for (i = chunk * CSB_CHUNK; i < (chunk + 1) * CSB_CHUNK; i += CSB_BURST) {
-			for (j = 0; j < CSB_BURST; j++) {
-				csb_key(csb_pick(i + j, entries, hit), key[j]);
-				line[j] = cs_seen_line(seen, key[j]);
-				cs_seen_prefetch(seen, line[j]);
-			}
-			for (j = 0; j < CSB_BURST; j++)
-				*found += !!cs_seen_lookup(seen, key[j], line[j]);
-		}
+		for (i = chunk * CSB_CHUNK; i < (chunk + 1) * CSB_CHUNK; i += step)
+			*found += lookup(set, i, entries, hit);
 		ns[chunk] = ktime_get_ns() - start;
 	}
 	sort(ns, ARRAY_SIZE(ns), sizeof(*ns), csb_compare_chunks, NULL);
@@ -289,13 +285,13 @@ static bool csb_lookups(struct cs_seen *seen, struct rhashtable *table, u32 entr
 {
 	u32 found = 0, b_found = 0, t_found = 0, ignored = 0;
 
-	*keys = csb_time(csb_lookup_nothing, NULL, entries, true, &ignored);
-	s->hit = csb_time(csb_lookup_seen, seen, entries, true, &found);
-	t->hit = csb_time(csb_lookup_table, table, entries, true, &t_found);
-	s->miss = csb_time(csb_lookup_seen, seen, entries, false, &found);
-	t->miss = csb_time(csb_lookup_table, table, entries, false, &t_found);
-	s->bhit = csb_time_bursts(seen, entries, true, &b_found);
-	s->bmiss = csb_time_bursts(seen, entries, false, &b_found);
+	*keys = csb_time(csb_lookup_nothing, 1, NULL, entries, true, &ignored);
+	s->hit = csb_time(csb_lookup_seen, 1, seen, entries, true, &found);
+	t->hit = csb_time(csb_lookup_table, 1, table, entries, true, &t_found);
+	s->miss = csb_time(csb_lookup_seen, 1, seen, entries, false, &found);
+	t->miss = csb_time(csb_lookup_table, 1, table, entries, false, &t_found);
+	s->bhit = csb_time(csb_lookup_burst, CSB_BURST, seen, entries, true, &b_found);
+	s->bmiss = csb_time(csb_lookup_burst, CSB_BURST, seen, entries, false, &b_found);
 	return found == CSB_LOOKUPS && b_found == CSB_LOOKUPS && t_found == CSB_LOOKUPS;
 }
 

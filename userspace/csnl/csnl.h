@@ -80,6 +80,7 @@ void csnl_dump(struct csnl *cs, struct args *args, struct nlmsghdr *nlh, cs_nl_c
 int csnl_dev(struct csnl *cs, struct args *args);
 int csnl_port(struct csnl *cs, struct args *args);
 int csnl_peer(struct csnl *cs, struct args *args);
+int csnl_contract(struct csnl *cs, struct args *args);
 int csnl_seen(struct csnl *cs, struct args *args);
 int csnl_stats(struct csnl *cs, struct args *args);
 int csnl_monitor(struct csnl *cs, struct args *args);
@@ -93,11 +94,13 @@ json_t *dev_get(struct csnl *cs, struct args *args, uint32_t ifindex);
 json_t *dev_list(struct csnl *cs, struct args *args);
 uint32_t dev_only(struct csnl *cs, struct args *args);
 
-/* port.c, peer.c */
+/* port.c, peer.c, contract.c */
 json_t *port_json(const struct nlmsghdr *nlh);
 void port_print(const json_t *port);
 json_t *peer_json(const struct nlmsghdr *nlh);
 void peer_print(const json_t *peer);
+json_t *contract_json(const struct nlmsghdr *nlh);
+void contract_print(const json_t *contract);
 
 /* stats.c */
 json_t *stats_list(struct csnl *cs, struct args *args, uint32_t ifindex);

@@ -15,7 +15,7 @@
 
 static const char usage[] =
 	"Usage: csnl [OPTIONS] OBJECT { COMMAND | help }\n"
-	"       OBJECT := { dev | port | peer | seen | stats | monitor | send | recv }\n"
+	"       OBJECT := { dev | port | peer | contract | seen | stats | monitor | send | recv }\n"
 	"       OPTIONS := { -j, --json       print JSON\n"
 	"                    -p, --pretty     and indent it\n"
 	"                    -d, --details    print what is long, too\n"
@@ -38,6 +38,7 @@ static const struct command objects[] = {
 	{ "dev", csnl_dev },
 	{ "port", csnl_port },
 	{ "peer", csnl_peer },
+	{ "contract", csnl_contract },
 	{ "seen", csnl_seen },
 	{ "stats", csnl_stats },
 	{ "monitor", csnl_monitor },

@@ -11,8 +11,8 @@
 
 static const char usage[] =
 	"Usage: csnl monitor\n"
-	"Prints events until it is stopped: devices changed or full, ports and peers added,\n"
-	"changed or removed.\n";
+	"Prints events until it is stopped: devices changed or full, ports and peers, and their\n"
+	"keys, added, changed or removed, contracts added, exhausted or removed.\n";
 
 /* What the events are called and how their objects are shown. */
 static const struct event {
@@ -26,6 +26,9 @@ static const struct event {
 	[CROWDSHARE_CMD_PORT_DEL_NTF] = { "port_del", "deleted port", port_json, port_print },
 	[CROWDSHARE_CMD_PEER_NTF] = { "peer", "peer", peer_json, peer_print },
 	[CROWDSHARE_CMD_PEER_DEL_NTF] = { "peer_del", "deleted peer", peer_json, peer_print },
+	[CROWDSHARE_CMD_CONTRACT_NTF] = { "contract", "contract", contract_json, contract_print },
+	[CROWDSHARE_CMD_CONTRACT_DEL_NTF] = { "contract_del", "deleted contract", contract_json,
+					      contract_print },
 };
 
 static void timestamp(char *text, size_t size)
@@ -40,13 +43,21 @@ static void timestamp(char *text, size_t size)
 	snprintf(text + len, size - len, ".%06ldZ", now.tv_nsec / 1000);
 }
 
+/* An event that says more than what its object is like now. */
+static const char *special(const json_t *object, const char *full, const char *exhausted)
+{
+	if (json_object_get(object, "full"))
+		return full;
+	return json_object_get(object, "exhausted") ? exhausted : NULL;
+}
+
 static int event_cb(const struct nlmsghdr *nlh, void *data)
 {
 	const struct csnl *cs = data;
 	const struct event *event;
 	json_t *object, *line;
+	const char *name;
 	char time[40];
-	bool full;
 
 	timestamp(time, sizeof(time));
 	if (cs_nl_cmd(nlh) >= sizeof(events) / sizeof(*events) ||
@@ -54,16 +65,17 @@ static int event_cb(const struct nlmsghdr *nlh, void *data)
 		return 0;
 	event = &events[cs_nl_cmd(nlh)];
 	object = event->parse(nlh);
-	full = json_object_get(object, "full");
 	if (cs->json) {
 		line = json_object();
 		put(line, "time", json_string(time));
-		put(line, "event", json_string(full ? "full" : event->name));
+		name = special(object, "full", "exhausted");
+		put(line, "event", json_string(name ? name : event->name));
 		json_object_update(line, object);
 		print_json(cs, line);
 		json_decref(line);
 	} else {
-		printf("%s %s ", time, full ? "seen-set full" : event->label);
+		name = special(object, "seen-set full", "exhausted contract");
+		printf("%s %s ", time, name ? name : event->label);
 		event->print(object);
 		flush_output();
 	}

@@ -13,12 +13,13 @@ static const char usage[] =
 	"                                       [byterate BYTES]\n"
 	"       csnl peer set LLADDR port IFACE [state ...] [rate MSGS] [byterate BYTES]\n"
 	"       csnl peer del LLADDR port IFACE\n"
-	"       csnl peer key LLADDR port IFACE rx|tx ID FILE\n"
-	"       csnl peer key LLADDR port IFACE rx|tx ID del\n"
+	"       csnl peer key LLADDR port IFACE rx|pairwise|tx ID FILE\n"
+	"       csnl peer key LLADDR port IFACE rx|pairwise|tx ID del\n"
 	"rate and byterate limit, per second, what new messages are taken from the peer; 0: no\n"
-	"limit. An rx key verifies what comes from the peer, the tx key makes the tags of what is\n"
-	"sent to it alone; ID is 1 to 255. FILE holds 32 bytes, raw, in hexadecimal or in base64;\n"
-	"- is standard input.\n";
+	"limit. An rx key verifies what comes from the peer, a pairwise key too, what it sends to\n"
+	"this node alone, which only then may be under a contract; the tx key makes the tags of\n"
+	"what is sent to it alone. ID is 1 to 255, rx and pairwise share them. FILE holds 32\n"
+	"bytes, raw, in hexadecimal or in base64; - is standard input.\n";
 
 static const char *const state_names[] = {
 	[CROWDSHARE_PEER_FREE] = "free",
@@ -28,13 +29,25 @@ static const char *const state_names[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
+/* The ids of keys, each an attribute of its own. */
+static void put_keys(json_t *peer, const char *name, const struct nlmsghdr *nlh, uint16_t type)
+{
+	json_t *keys = json_array();
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) == type && !mnl_attr_validate(attr, MNL_TYPE_U32))
+			json_array_append_new(keys, json_integer(mnl_attr_get_u32(attr)));
+	put(peer, name, keys);
+}
+
 /**
  * peer_json - a peer out of a reply or an event
  */
 json_t *peer_json(const struct nlmsghdr *nlh)
 {
-	const struct nlattr *a[CROWDSHARE_A_PEER_MAX + 1], *attr;
-	json_t *peer = json_object(), *keys = json_array();
+	const struct nlattr *a[CROWDSHARE_A_PEER_MAX + 1];
+	json_t *peer = json_object();
 
 	cs_nl_attrs(nlh, a, CROWDSHARE_A_PEER_MAX);
 	put_lladdr(peer, "lladdr", a[CROWDSHARE_A_PEER_LLADDR]);
@@ -43,13 +56,21 @@ json_t *peer_json(const struct nlmsghdr *nlh)
 	put_choice(peer, "state", a[CROWDSHARE_A_PEER_STATE], state_names, COUNT(state_names));
 	put_u32(peer, "rate", a[CROWDSHARE_A_PEER_RATE]);
 	put_u64(peer, "byterate", a[CROWDSHARE_A_PEER_BYTERATE]);
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attr) == CROWDSHARE_A_PEER_RX_KEY_ID &&
-		    !mnl_attr_validate(attr, MNL_TYPE_U32))
-			json_array_append_new(keys, json_integer(mnl_attr_get_u32(attr)));
-	put(peer, "rx_key_ids", keys);
+	put_keys(peer, "rx_key_ids", nlh, CROWDSHARE_A_PEER_RX_KEY_ID);
+	put_keys(peer, "pairwise_key_ids", nlh, CROWDSHARE_A_PEER_PAIRWISE_KEY_ID);
 	put_u32(peer, "tx_key_id", a[CROWDSHARE_A_PEER_TX_KEY_ID]);
 	return peer;
+}
+
+static void print_keys(const json_t *peer, const char *name)
+{
+	const json_t *keys = json_object_get(peer, name), *key;
+	size_t i;
+
+	json_array_foreach(keys, i, key)
+		printf("%c%lld", i ? ',' : ' ', (long long)json_integer_value(key));
+	if (!json_array_size(keys))
+		printf(" none");
 }
 
 /**
@@ -57,9 +78,6 @@ json_t *peer_json(const struct nlmsghdr *nlh)
  */
 void peer_print(const json_t *peer)
 {
-	const json_t *keys = json_object_get(peer, "rx_key_ids"), *key;
-	size_t i;
-
 	printf("%s port %s state %s", get_string(peer, "lladdr"), get_string(peer, "port"),
 	       get_string(peer, "state"));
 	if (get_number(peer, "rate"))
@@ -67,10 +85,9 @@ void peer_print(const json_t *peer)
 	if (get_number(peer, "byterate"))
 		printf(" byterate %lld", get_number(peer, "byterate"));
 	printf(" rx-keys");
-	json_array_foreach(keys, i, key)
-		printf("%c%lld", i ? ',' : ' ', (long long)json_integer_value(key));
-	if (!json_array_size(keys))
-		printf(" none");
+	print_keys(peer, "rx_key_ids");
+	printf(" pairwise-keys");
+	print_keys(peer, "pairwise_key_ids");
 	if (json_object_get(peer, "tx_key_id"))
 		printf(" tx-key %lld\n", get_number(peer, "tx_key_id"));
 	else
@@ -198,15 +215,17 @@ static int peer_del(struct csnl *cs, struct args *args)
 
 static int peer_key(struct csnl *cs, struct args *args)
 {
-	static const char *const uses[] = { "rx", "tx" };
+	static const char *const names[] = { "rx", "pairwise", "tx" };
+	static const enum crowdshare_key_use uses[] = {
+		CROWDSHARE_KEY_RX, CROWDSHARE_KEY_PAIRWISE, CROWDSHARE_KEY_TX,
+	};
 	enum crowdshare_key_use use;
 	uint32_t ifindex, id;
 	const char *path;
 	uint8_t mac[6];
 
 	ifindex = parse_whom(args, mac);
-	use = args_choice(args, "use of the key", uses, 2) ? CROWDSHARE_KEY_TX :
-							     CROWDSHARE_KEY_RX;
+	use = uses[args_choice(args, "use of the key", names, COUNT(names))];
 	id = args_number(args, "ID", 1, 255);
 	path = args_next(args, "FILE or 'del'");
 	args_end(args);

@@ -70,8 +70,8 @@ enum crowdshare_peer_state {
  * @CROWDSHARE_KEY_PORT: the port's own key: tags of frames that this node broadcasts on the port
  * @CROWDSHARE_KEY_RX: tags of frames that come from the peer
  * @CROWDSHARE_KEY_TX: tags of frames sent to the peer alone
- * @CROWDSHARE_KEY_PAIRWISE: as %CROWDSHARE_KEY_RX, of frames that the peer sends to this node alone;
- *	only these may carry a contract
+ * @CROWDSHARE_KEY_PAIRWISE: as %CROWDSHARE_KEY_RX, of frames that the peer sends to this node
+ *	alone; only these may carry a contract
  */
 enum crowdshare_key_use {
 	CROWDSHARE_KEY_PORT,
@@ -160,13 +160,13 @@ struct crowdshare_seen_entry {
  * @CROWDSHARE_CMD_SEEN_NEW: load entries in bulk
  * @CROWDSHARE_CMD_SEEN_DEL: forget all
  * @CROWDSHARE_CMD_STATS_GET: dump of all statistics, or those of one device
- * @CROWDSHARE_CMD_CONTRACT_GET: one contract (by port, lladdr and id), or a dump of all, or of those
- *	of one port
+ * @CROWDSHARE_CMD_CONTRACT_GET: one contract (by port, lladdr and id), or a dump of all, or of
+ *	those of one port or peer
  * @CROWDSHARE_CMD_CONTRACT_NEW: add a contract to a peer
  * @CROWDSHARE_CMD_CONTRACT_DEL: remove a contract
  * @CROWDSHARE_CMD_CONTRACT_NTF: contract added, or exhausted (%CROWDSHARE_A_CONTRACT_EXHAUSTED)
- * @CROWDSHARE_CMD_CONTRACT_DEL_NTF: contract removed; what it tells is final. Those that go with
- *	their peer have no event of their own
+ * @CROWDSHARE_CMD_CONTRACT_DEL_NTF: contract removed; what is told of it is final. Those that go
+ *	with their peer have no event of their own
  */
 enum crowdshare_cmd {
 	CROWDSHARE_CMD_UNSPEC,
@@ -277,8 +277,8 @@ enum crowdshare_port_attr {
  * @CROWDSHARE_A_PEER_BYTERATE: u64, their bytes per second (from the link header on), 0: no limit
  * @CROWDSHARE_A_PEER_RX_KEY_ID: u32, id of a receive key, once for each (out)
  * @CROWDSHARE_A_PEER_TX_KEY_ID: u32, id of the send key, absent if there is none (out)
- * @CROWDSHARE_A_PEER_PAIRWISE_KEY_ID: u32, id of a receive key that is pairwise, once for each; it is
- *	among the %CROWDSHARE_A_PEER_RX_KEY_ID too (out)
+ * @CROWDSHARE_A_PEER_PAIRWISE_KEY_ID: u32, id of a receive key that is pairwise, once for each; it
+ *	is among the %CROWDSHARE_A_PEER_RX_KEY_ID too (out)
  */
 enum crowdshare_peer_attr {
 	CROWDSHARE_A_PEER_UNSPEC,
