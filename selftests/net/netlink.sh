@@ -17,13 +17,15 @@ state() {
 	csnl -n b -j dev show
 	csnl -n b -j port show
 	csnl -n b -j peer show
+	csnl -n b -j contract show
 }
 
 systematic() {
 	local command old
 	old=$(state)
 	for command in dev-get dev-set port-get port-new port-set port-del peer-get peer-new \
-		peer-set peer-del key-new key-del seen-get seen-new seen-del stats-get; do
+		peer-set peer-del key-new key-del seen-get seen-new seen-del stats-get \
+		contract-get contract-new contract-del; do
 		check "$command spoiled in every way: refused, and why" \
 			in_b nlfuzz systematic $command "${objects[@]}"
 	done
@@ -31,9 +33,9 @@ systematic() {
 }
 
 permissions() {
-	local answers index old reading='dev-get port-get peer-get stats-get'
+	local answers index old reading='dev-get port-get peer-get stats-get contract-get'
 	local changing='dev-set port-new port-set port-del peer-new peer-set peer-del
-		key-new key-del seen-new seen-del seen-get'
+		key-new key-del seen-new seen-del seen-get contract-new contract-del'
 	old=$(state)
 	answers=$(in_b setpriv --bounding-set -net_admin --inh-caps -net_admin \
 		nlfuzz errors "${objects[@]}")
@@ -62,8 +64,8 @@ elsewhere() {
 	expect "from another namespace nothing of this one is found" \
 		"$(grep ' OK' <<<"$answers")" 'stats-get OK'
 	expect "from another namespace: dumps are empty" \
-		"$(csnl -n s -j dev show)$(csnl -n s -j port show)$(csnl -n s -j peer show)" \
-		'[][][]'
+		"$(for what in dev port peer contract; do csnl -n s -j $what show; done)" \
+		"$(printf '[]\n[]\n[]\n[]')"
 }
 
 # Many peers, so that the dump needs several messages, while some are added and removed.
@@ -104,12 +106,17 @@ events() {
 	csnl -n b port set b-x echo always
 	csnl -n b peer add 02:00:00:00:03:01 port b-x
 	csnl -n b peer set 02:00:00:00:03:01 port b-x state deny
+	head -c 32 /dev/zero | csnl -n b peer key 02:00:00:00:03:01 port b-x rx 1 -
+	csnl -n b peer key 02:00:00:00:03:01 port b-x rx 1 del
+	head -c 32 /dev/zero | csnl -n b port key b-x 1 -
+	csnl -n b contract add 02:00:00:00:03:01 port b-x id 1 tx bytes 1 expiry +99
+	csnl -n b contract del 02:00:00:00:03:01 port b-x id 1
 	csnl -n b peer del 02:00:00:00:03:01 port b-x
 	csnl -n b port del b-x
 	csnl -n b dev set cs0 deliver local
 	csnl -n b dev set cs0 deliver all
 	wait_for 10 grep -q '"deliver": *"all"' "$work/events"
-	for what in port:2 peer:2 peer_del:1 port_del:1 dev:2; do
+	for what in port:3 peer:4 peer_del:1 port_del:1 dev:2 contract:1 contract_del:1; do
 		expect "events: ${what%:*}" \
 			"$(grep -cE "\"event\": *\"${what%:*}\"" "$work/events")" "${what#*:}"
 	done
@@ -145,6 +152,7 @@ echo 'link add b-x up netns b type dummy' | batch
 port b b-s
 peer=$(mac s s-b)
 csnl -n b peer add "$peer" port b-s
+csnl -n b contract add "$peer" port b-s id 7 rx bytes 1000 expiry +7200
 objects=(cs0 b-s b-x "$peer")
 systematic
 permissions

@@ -6,6 +6,8 @@
  * each must be refused with an errno, and the extended ack must have a text and point to the
  * attribute, or name the missing one. None of the requests would change anything.
  *
+ * Until it is full: a peer gets contracts, from id 1 on, till no more are taken.
+ *
  * At random: any command, flags and attributes, from lengths and values likely to hurt. Each must
  * be answered.
  */
@@ -58,7 +60,7 @@ struct request {
 
 #define NO_LOW 1
 static const uint32_t one = 1, hundred = 100, off, id = 7;
-static const uint64_t many = 1000;
+static const uint64_t many = 1000, later = 4000000000;
 static const uint8_t address[16] = { 0xfd }, secret[32] = { 1 }, digest[64] = { 1 }, entry[20] = {
 	[0] = 1, [16] = 1,
 };
@@ -110,7 +112,7 @@ static const struct field peer_set[] = {
 static const struct field key_new[] = {
 	{ CROWDSHARE_A_KEY_PORT_IFINDEX, "port-ifindex", 4, true, &port, 0, 0x7fffffff },
 	{ CROWDSHARE_A_KEY_LLADDR, "lladdr", 6, true, peer, NO_LOW, 0 },
-	{ CROWDSHARE_A_KEY_USE, "use", 4, true, &one, NO_LOW, 3 },
+	{ CROWDSHARE_A_KEY_USE, "use", 4, true, &one, NO_LOW, 4 },
 	{ CROWDSHARE_A_KEY_ID, "id", 4, true, &id, 0, 256 },
 	{ CROWDSHARE_A_KEY_SECRET, "secret", 32, true, secret, NO_LOW, 0 },
 	{}
@@ -118,8 +120,24 @@ static const struct field key_new[] = {
 static const struct field key_del[] = {
 	{ CROWDSHARE_A_KEY_PORT_IFINDEX, "port-ifindex", 4, true, &port, 0, 0x7fffffff },
 	{ CROWDSHARE_A_KEY_LLADDR, "lladdr", 6, true, peer, NO_LOW, 0 },
-	{ CROWDSHARE_A_KEY_USE, "use", 4, true, &one, NO_LOW, 3 },
+	{ CROWDSHARE_A_KEY_USE, "use", 4, true, &one, NO_LOW, 4 },
 	{ CROWDSHARE_A_KEY_ID, "id", 4, true, &id, 0, 256 },
+	{}
+};
+static const struct field contract_get[] = {
+	{ CROWDSHARE_A_CONTRACT_PORT_IFINDEX, "port-ifindex", 4, true, &port, 0, 0x7fffffff },
+	{ CROWDSHARE_A_CONTRACT_LLADDR, "lladdr", 6, true, peer, NO_LOW, 0 },
+	{ CROWDSHARE_A_CONTRACT_ID, "id", 4, true, &id, 0, 0 },
+	{}
+};
+static const struct field contract_new[] = {
+	{ CROWDSHARE_A_CONTRACT_PORT_IFINDEX, "port-ifindex", 4, true, &port, 0, 0x7fffffff },
+	{ CROWDSHARE_A_CONTRACT_LLADDR, "lladdr", 6, true, peer, NO_LOW, 0 },
+	{ CROWDSHARE_A_CONTRACT_ID, "id", 4, true, &id, 0, 0 },
+	{ CROWDSHARE_A_CONTRACT_DIRECTION, "direction", 4, true, &one, NO_LOW, 2 },
+	{ CROWDSHARE_A_CONTRACT_BYTES, "bytes", 8, true, &many, 0, 0 },
+	/* too low: over already */
+	{ CROWDSHARE_A_CONTRACT_EXPIRY, "expiry", 8, true, &later, 0, 0 },
 	{}
 };
 static const struct field seen_get[] = {
@@ -158,6 +176,9 @@ static const struct request requests[] = {
 	{ "seen-new", CROWDSHARE_CMD_SEEN_NEW, NLM_F_ACK, seen_new },
 	{ "seen-del", CROWDSHARE_CMD_SEEN_DEL, NLM_F_ACK, seen_del },
 	{ "stats-get", CROWDSHARE_CMD_STATS_GET, NLM_F_DUMP, stats_dump },
+	{ "contract-get", CROWDSHARE_CMD_CONTRACT_GET, NLM_F_ACK, contract_get },
+	{ "contract-new", CROWDSHARE_CMD_CONTRACT_NEW, NLM_F_ACK, contract_new },
+	{ "contract-del", CROWDSHARE_CMD_CONTRACT_DEL, NLM_F_ACK, contract_get },
 };
 
 #define NR_REQUESTS (sizeof(requests) / sizeof(*requests))
@@ -444,6 +465,28 @@ static void errors(void)
 	}
 }
 
+static void fill(void)
+{
+	struct answer answer;
+	struct nlmsghdr *nlh;
+	char buf[4096];
+	uint32_t i;
+
+	for (i = 1;; i++) {
+		nlh = begin(buf, family, CROWDSHARE_CMD_CONTRACT_NEW, NLM_F_ACK);
+		mnl_attr_put_u32(nlh, CROWDSHARE_A_CONTRACT_PORT_IFINDEX, port);
+		mnl_attr_put(nlh, CROWDSHARE_A_CONTRACT_LLADDR, sizeof(peer), peer);
+		mnl_attr_put_u32(nlh, CROWDSHARE_A_CONTRACT_ID, i);
+		mnl_attr_put_u32(nlh, CROWDSHARE_A_CONTRACT_DIRECTION, CROWDSHARE_CONTRACT_RX);
+		mnl_attr_put_u64(nlh, CROWDSHARE_A_CONTRACT_BYTES, i);
+		mnl_attr_put_u64(nlh, CROWDSHARE_A_CONTRACT_EXPIRY, later);
+		answer = ask(nlh, NULL);
+		if (answer.error)
+			break;
+	}
+	printf("%u %s: %s\n", i - 1, strerror(answer.error), answer.text);
+}
+
 static uint32_t any(uint32_t below)
 {
 	return random() % below;
@@ -520,7 +563,7 @@ static void raw(char **spaces, int nr)
 {
 	static const uint8_t dumps[] = {
 		CROWDSHARE_CMD_DEV_GET, CROWDSHARE_CMD_PORT_GET, CROWDSHARE_CMD_PEER_GET,
-		CROWDSHARE_CMD_STATS_GET,
+		CROWDSHARE_CMD_STATS_GET, CROWDSHARE_CMD_CONTRACT_GET,
 	};
 	char buf[4096];
 	size_t i;
@@ -548,6 +591,7 @@ static void usage(void)
 {
 	printf("usage: nlfuzz systematic COMMAND|all DEV PORT SPARE MAC\n"
 	       "       nlfuzz errors DEV PORT SPARE MAC\n"
+	       "       nlfuzz fill DEV PORT SPARE MAC\n"
 	       "       nlfuzz random COUNT SEED DEV PORT SPARE MAC\n"
 	       "       nlfuzz raw NETNS...\n"
 	       "DEV is a crowdshare device, PORT a port of it, SPARE an interface that is none, "
@@ -574,6 +618,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "errors") && argc == 6) {
 		objects(argv + 2);
 		errors();
+	} else if (!strcmp(mode, "fill") && argc == 6) {
+		objects(argv + 2);
+		fill();
 	} else if (!strcmp(mode, "random") && argc == 8) {
 		objects(argv + 4);
 		fuzz(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));

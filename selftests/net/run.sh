@@ -9,7 +9,7 @@
 # status 0: none failed, 1: some did.
 
 cd "$(dirname "$0")" || exit 2
-all=(topology impair drops seen race local keys lifecycle netlink radio)
+all=(topology impair drops seen race local keys contract lifecycle netlink radio)
 [ $# -gt 0 ] || set -- "${all[@]}"
 timeout=$(sed -n 's/^timeout=//p' settings)
 passed=0 failed=0 skipped=0 number=0

@@ -37,6 +37,7 @@ LIMITS = {
 	("peer", "lladdr", "exact-len"): "lladdr-len",
 	("key", "lladdr", "exact-len"): "lladdr-len",
 	("key", "secret", "exact-len"): "key-len",
+	("contract", "lladdr", "exact-len"): "lladdr-len",
 	("seen", "digest", "exact-len"): "digest-len",
 }
 

@@ -290,9 +290,12 @@ static bool is_column(const struct column *columns, const char *key)
 	return false;
 }
 
-/* Members that have no line of their own are shown all the same: a newer daemon may tell more. */
+/*
+ * Members that have no line of their own are shown all the same: a newer daemon may tell more.
+ * The first round only measures, and widens @pad.
+ */
 static void print_others(const struct cli *cli, const json_t *object, const struct column *columns,
-			 const char *prefix, int pad)
+			 const char *prefix, int *pad, bool print)
 {
 	char path[KEY_MAX], title[KEY_MAX], *p;
 	const char *key;
@@ -302,16 +305,20 @@ static void print_others(const struct cli *cli, const json_t *object, const stru
 		snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "." : "", key);
 		if (is_column(columns, path))
 			continue;
-		if (json_is_object(value) && strlen(path) + 1 < sizeof(path)) {
-			print_others(cli, value, columns, path, pad);
-		} else if (!json_is_array(value) || json_is_string(json_array_get(value, 0))) {
-			snprintf(title, sizeof(title), "%s", path);
-			for (p = title; *p; p++)
-				if (*p == '_' || *p == '.')
-					*p = ' ';
-			clean_text(title);
-			print_line(cli, title, pad, value, CELL_TEXT);
-		}
+		if (json_is_object(value) && strlen(path) + 1 < sizeof(path))
+			print_others(cli, value, columns, path, pad, print);
+		if (json_is_object(value) ||
+		    (json_is_array(value) && !json_is_string(json_array_get(value, 0))))
+			continue;
+		snprintf(title, sizeof(title), "%s", path);
+		for (p = title; *p; p++)
+			if (*p == '_' || *p == '.')
+				*p = ' ';
+		clean_text(title);
+		if (print)
+			print_line(cli, title, *pad, value, CELL_TEXT);
+		else if (width(title) > *pad)
+			*pad = width(title);
 	}
 }
 
@@ -333,12 +340,13 @@ void print_members(const struct cli *cli, const json_t *object, const struct col
 		w = member(object, column->key) ? width(column->title) : 0;
 		pad = w > pad ? w : pad;
 	}
+	print_others(cli, object, columns, "", &pad, false);
 	for (column = columns; column->key; column++) {
 		value = member(object, column->key);
 		if (value && !json_is_object(value))
 			print_line(cli, column->title, pad, value, column->cell);
 	}
-	print_others(cli, object, columns, "", pad);
+	print_others(cli, object, columns, "", &pad, true);
 	flush_output();
 }
 

@@ -3,19 +3,19 @@
  * The price of carrying a MiB, in millipoints. This is the formula; crowdshared.conf(5) repeats it.
  *
  *	market	= rate of the longest geohash prefix of this position; 0 without one
- *	store	= 4 * market * S^2	S: share of the store's quota that is used, 1 without a quota
- *	band	= 4 * market * B^2	B: share of the bandwidth limit that is used, 0 without a limit
+ *	store	= 4 * market * S^2	S: used share of the store's quota, 1 without one
+ *	band	= 4 * market * B^2	B: used share of the bandwidth limit, 0 without one
  *	battery	= 4 * market * (full - charge) / full	0 on mains, and from battery_full on
- *	plan	= 2 * overage		from plan_near per cent of the plan on; 0 before, or without one
+ *	plan	= 2 * overage		from plan_near per cent of the plan on; else 0
  *	rated	= (market + store + band + battery + plan) * 1000 / rating
  *
  * Shares are taken in ten-thousandths and are at most 1; the rating is per mille, and taken to be
  * from 100 to 10,000. Every division rounds up: what costs something never becomes free. What is
  * beyond 64 bits becomes the largest number of 64 bits, and is then surely beyond any budget.
  *
- * So a node without load on mains asks the market rate; each of store, bandwidth and battery adds up
- * to four times the market rate, the first two gently at first; and the plan adds what more than
- * pays for the carrier's charge. A market rate of 0, where the plan adds nothing, is a yes for free.
+ * So a node without load on mains asks the market rate; each of store, bandwidth and battery adds
+ * up to four times the market rate, the first two gently at first; and the plan adds what more than
+ * pays for the carrier's charge. A market rate of 0 where the plan adds nothing is a yes for free.
  *
  * An example: market 500; 3 of 4 GiB of the store are used; 100 kB/s of 1 MB/s; battery at 60 per
  * cent, not plugged in, battery_full 80; 9.2 of 10 GB of the plan, plan_near 90, overage 2,000; the
@@ -27,8 +27,8 @@
  *	plan	= 2 * 2000			= 4,000
  *	rated	= (500 + 1125 + 20 + 500 + 4000) * 1000 / 1250	= 4,916 millipoints per MiB
  *
- * Integers only. Products have 128 bits, made of two halves: the compilers of 32-bit routers have no
- * such type. Nothing here keeps state.
+ * Integers only. Products have 128 bits, made of two halves: the compilers of 32-bit routers have
+ * no such type. Nothing here keeps state.
  */
 #include <string.h>
 #include <strings.h>

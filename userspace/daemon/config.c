@@ -156,7 +156,7 @@ static const struct item peer_items[] = {
 	{ "address", item_address, AT(config_peer, address), .required = true },
 	{ "name", item_name, AT(config_peer, name), .max = CONFIG_NAME_LEN - 1 },
 	{ "state", item_choice, AT(config_peer, state), .more = states },
-	{ "rating", item_quantity, AT(config_peer, rating), 0, 10000, &quantity_percent },
+	{ "rating", item_quantity, AT(config_peer, rating), 100, 10000, &quantity_percent },
 	{ .name = NULL }
 };
 
@@ -466,15 +466,19 @@ static char *read_file(const char *path, struct cs_error *error, int *rc)
 
 static int check_all_numbers(const struct reader *reader, const char *text)
 {
+	char file[PATH_MAX];
 	unsigned int i;
 	char *more;
 	int rc;
 
 	rc = check_numbers(reader, text, reader->path);
 	for (i = 0; !rc && i < reader->cfg.num_filenames; i++) {
-		more = read_file(reader->cfg.filenames[i], reader->error, &rc);
+		if (!reader->cfg.filenames[i])
+			continue;
+		item_file(reader, reader->cfg.filenames[i], file, sizeof(file));
+		more = read_file(file, reader->error, &rc);
 		if (more)
-			rc = check_numbers(reader, more, reader->cfg.filenames[i]);
+			rc = check_numbers(reader, more, file);
 		free(more);
 	}
 	return rc;
@@ -482,21 +486,22 @@ static int check_all_numbers(const struct reader *reader, const char *text)
 
 static int syntax_error(const struct reader *reader)
 {
-	const char *file = config_error_file(&reader->cfg), *text = config_error_text(&reader->cfg);
-	const char *hint = "";
+	const char *text = config_error_text(&reader->cfg), *hint = "";
+	char file[256];
 
+	item_file(reader, config_error_file(&reader->cfg), file, sizeof(file));
 	if (!strcmp(text, "syntax error"))
 		hint = "; is a ';', a quote or a bracket missing, here or in the line before?";
 	else if (!strcmp(text, "memory exhausted"))
 		hint = ": nested too deeply";
-	return cs_error_set(reader->error, -EINVAL, "%s:%d: %s%s", file ? file : reader->path,
+	return cs_error_set(reader->error, -EINVAL, "%s:%d: %s%s", file,
 			    config_error_line(&reader->cfg), text, hint);
 }
 
 static int parse(struct config *config, const char *text, const char *path,
 		 const char *include_dir, struct cs_error *error)
 {
-	struct reader reader = { .path = path, .error = error };
+	struct reader reader = { .path = path, .dir = include_dir, .error = error };
 	int rc;
 
 	set_defaults(config);

@@ -58,7 +58,7 @@ struct config_port {
  * @address: of the peer
  * @name: what it is called here
  * @state: enum crowdshare_peer_state, or UINT32_MAX: as the port's terms say
- * @rating: per mille of the market rate; 1000 if not set
+ * @rating: per mille, 100 to 10000; prices are divided by it; 1000 if not set
  */
 struct config_peer {
 	uint8_t		address[16];

@@ -49,6 +49,21 @@ static void write_name(const config_setting_t *setting, char *buf, size_t size)
 }
 
 /**
+ * item_file() - the name of a file under which it can be found
+ * @reader: file that is being read
+ * @file: as libconfig names it: NULL: the file itself; else as it was included
+ * @buf: result
+ * @size: bytes of @buf
+ */
+void item_file(const struct reader *reader, const char *file, char *buf, size_t size)
+{
+	if (file && reader->dir)
+		snprintf(buf, size, "%s/%s", reader->dir, file);
+	else
+		snprintf(buf, size, "%s", reader->path);
+}
+
+/**
  * item_fail() - say what is wrong with a setting
  * @reader: file that is being read
  * @setting: which is wrong; the root: the file as a whole is
@@ -59,8 +74,7 @@ static void write_name(const config_setting_t *setting, char *buf, size_t size)
 int item_fail(const struct reader *reader, const config_setting_t *setting, const char *format,
 	      ...)
 {
-	const char *file = config_setting_source_file(setting);
-	char name[128], text[400];
+	char name[128], text[400], file[256];
 	va_list args;
 
 	va_start(args, format);
@@ -69,7 +83,8 @@ int item_fail(const struct reader *reader, const config_setting_t *setting, cons
 	write_name(setting, name, sizeof(name));
 	if (!*name)
 		return cs_error_set(reader->error, -EINVAL, "%s: %s", reader->path, text);
-	return cs_error_set(reader->error, -EINVAL, "%s:%u: %s: %s", file ? file : reader->path,
+	item_file(reader, config_setting_source_file(setting), file, sizeof(file));
+	return cs_error_set(reader->error, -EINVAL, "%s:%u: %s: %s", file,
 			    config_setting_source_line(setting), name, text);
 }
 

@@ -18,11 +18,13 @@
  * struct reader - a file that is being read
  * @cfg: as libconfig took it apart
  * @path: of the file
+ * @dir: where what it includes is looked for, NULL: nothing is included
  * @error: gets what is wrong
  */
 struct reader {
 	config_t	cfg;
 	const char	*path;
+	const char	*dir;
 	struct cs_error	*error;
 };
 
@@ -107,6 +109,8 @@ extern const struct quantity quantity_percent;
 
 int item_read_all(const struct reader *reader, const config_setting_t *group,
 		  const struct item *items, void *base);
+
+void item_file(const struct reader *reader, const char *file, char *buf, size_t size);
 
 /* Says what is wrong with a setting, or with the file as a whole if that is its root. */
 __attribute__((format(printf, 3, 4)))

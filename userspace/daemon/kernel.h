@@ -3,8 +3,8 @@
  * All that the daemon asks of the kernel, so that everything else runs without root.
  *
  * kernel_open() makes the real one (kernel.c: the module's netlink, rtnetlink, a TPACKET_V3 ring on
- * the device). Tests of the rest of the daemon use selftests/system/fakekernel.c, which keeps what it
- * was told.
+ * the device). Tests of the rest of the daemon use selftests/system/fakekernel.c, which keeps what
+ * it was told.
  */
 #ifndef CSD_KERNEL_H
 #define CSD_KERNEL_H
@@ -68,15 +68,15 @@ struct kernel_contract {
  * @frame: a frame on the device, whole, from its Ethernet header on: a message that was verified
  *	and is new (@own is false; its source MAC and port are those it came with), or one that
  *	another program of this node sent in (@own is true, and nobody verified it). It is valid
- *	until this returns. What @ops->send sent is not told
+ *	until this returns. What the op send sent is not told
  * @missed: so many frames passed that the daemon was too slow for, exactly; what was waiting when
  *	it was too slow is told all the same
  * @link: an interface that can be a port came, changed or went; for each that is there also once
- *	when the loop first runs, so after what is called between @ops->start and that
+ *	when the loop first runs
  * @exhausted: a contract has been used up; it may be told again when events were lost
  * @full: the seen-set is full; told again as long as it is, once a second at most
  * @device_gone: somebody removed the device, with its ports and all else that was set; may be NULL.
- *	@ops->device makes it anew
+ *	The op device makes it anew
  *
  * All ops but stop may be called from within.
  */
@@ -92,7 +92,35 @@ struct kernel_events {
 struct kernel;
 
 /**
- * struct kernel_ops - what the daemon asks; see the wrappers below
+ * struct kernel_ops - what the daemon asks
+ * @start: have the events told, from within the loop; once. What was asked before holds
+ * @stop: end it, and free the kernel. What was set in the kernel stays set, so that the mesh goes
+ *	on while the daemon is restarted
+ * @device: make the device, unless there is one, and set it; again on a reload. -EEXIST: the name
+ *	belongs to something else
+ * @device_up: bring it up
+ * @port_add: attach an interface, or set it if it is attached. -EBUSY: to another device
+ * @port_del: detach it. -ENODEV: no such interface, -ENOENT: not attached
+ * @peer_set: add a peer, or change it
+ * @peer_del: remove a peer, its keys and contracts. -ENOENT: there is none
+ * @key_set: install a key, instead of the one of that id if there is; the MAC is NULL for
+ *	CROWDSHARE_KEY_PORT. -ENOSPC: the peer has KERNEL_PEER_KEYS to receive with already
+ * @key_del: remove a key. -ENOENT: there is none of that id and use
+ * @contract_add: add a contract to a peer. -EEXIST: it has one of that id
+ * @contract_del: remove it. -ENOENT: there is none
+ * @contract_get: fill in all but port, peer and id, which name it. -ENOENT: there is none
+ * @send: a whole frame into the device. -ENETDOWN: it is down, -EMSGSIZE: too large for it,
+ *	-ENOBUFS: it takes no more at the moment
+ * @remember: put a digest into the seen-set for so many seconds; it is no error if it is there
+ * @known: 1 if a digest is in the seen-set, 0 if not
+ * @seen_save: replace a file by what is in the seen-set, whole or not at all
+ * @seen_load: remember what a file holds and is still valid. -ENOENT: there is no file, -EBADMSG:
+ *	it is damaged, and nothing was loaded
+ * @traffic: bytes that an interface has carried so far. -ENODEV: there is none
+ * @peer_keys: ids of the receive keys that the kernel has for a peer; with NULL for its MAC, of the
+ *	port's own key
+ * @peer_list: MACs of the peers that it has on a port, as many as there is room for
+ * @neighbour: MAC of a neighbour by the table of neighbours. -ENOENT: not there
  *
  * All return 0 or a negative errno, with the kernel's own reason in @error. The last three may be
  * NULL: then what an earlier run left in the kernel, and what MAC a neighbour has, is not known.
@@ -130,14 +158,11 @@ struct kernel_ops {
 	int (*seen_load)(struct kernel *kernel, const char *path, struct cs_error *error);
 	int (*traffic)(struct kernel *kernel, const char *interface, uint64_t *rx, uint64_t *tx,
 		       struct cs_error *error);
-	/* ids of the receive keys that it has for a peer; @lladdr NULL: of the port's own key */
 	int (*peer_keys)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 			 uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error);
-	/* MACs of the peers that it has on a port, at most @size */
 	int (*peer_list)(struct kernel *kernel, uint32_t ifindex,
 			 uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
 			 struct cs_error *error);
-	/* MAC of a neighbour by its table of neighbours; -ENOENT: not there */
 	int (*neighbour)(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],
 			 uint8_t lladdr[KERNEL_LLADDR_LEN], struct cs_error *error);
 };

@@ -6,6 +6,7 @@
  * the daemon is restarted: one that is there is taken as it is, and set anew.
  */
 #include <errno.h>
+#include <netlink/errno.h>
 #include <netlink/addr.h>
 #include <netlink/route/link.h>
 #include <stdio.h>
@@ -29,6 +30,10 @@ static int find(struct kernel_real *real, const char *name, struct rtnl_link **l
 	snprintf(what, sizeof(what), "interface '%s'", name);
 	*link = NULL;
 	rc = rtnl_link_get_kernel(real->rtnl.sock, 0, name, link);
+	if (rc == -NLE_NODEV || rc == -NLE_OBJ_NOTFOUND) { /* it has callbacks of its own */
+		real->rtnl.rc = 0;
+		return 0;
+	}
 	rc = kernel_rtnl_result(&real->rtnl, rc, error, what);
 	return rc == -ENODEV ? 0 : rc;
 }

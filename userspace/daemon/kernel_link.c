@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 #include <linux/if_addr.h>
-#include <linux/if_arp.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
@@ -333,19 +333,13 @@ static int on_dump_message(struct nl_msg *msg, void *data)
 static int dump(struct kernel_real *real, int type, void *head, size_t len,
 		struct cs_error *error)
 {
-	struct nl_cb *own = nl_socket_get_cb(real->rtnl.sock), *cb = nl_cb_clone(own);
 	int nle, tries = DUMP_TRIES;
 
-	nl_cb_put(own);
-	if (!cb)
-		return cs_error_set(error, -ENOMEM, "interfaces: out of memory");
-	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_dump_message, real);
 	do {
 		nle = nl_send_simple(real->rtnl.sock, type, NLM_F_DUMP, head, len);
 		if (nle >= 0)
-			nle = nl_recvmsgs(real->rtnl.sock, cb);
+			nle = kernel_rtnl_receive(&real->rtnl, on_dump_message, real);
 	} while (nle == -NLE_DUMP_INTR && --tries);
-	nl_cb_put(cb);
 	return kernel_rtnl_result(&real->rtnl, nle, error, "interfaces");
 }
 
@@ -446,11 +440,9 @@ static int subscribe(struct kernel_real *real, struct cs_error *error)
 }
 
 /**
- * kernel_watch_open() - begin to watch interfaces
+ * kernel_watch_open() - find the interfaces that are there
  * @real: the real kernel
  * @error: gets the reason of a failure
- *
- * Those that are there are known at once, and told when the loop runs.
  *
  * Return: 0 or a negative errno; needs kernel_watch_close() either way.
  */
@@ -468,12 +460,24 @@ int kernel_watch_open(struct kernel_real *real, struct cs_error *error)
 	watch->resync = evtimer_new(real->base, on_resync, real);
 	watch->on_events = event_new(real->base, nl_socket_get_fd(watch->sock),
 				     EV_READ | EV_PERSIST, on_events, real);
-	if (!watch->resync || !watch->on_events || event_add(watch->on_events, NULL))
+	if (!watch->resync || !watch->on_events)
 		return cs_error_set(error, -ENOMEM, "interfaces: out of memory");
-	rc = dump_all(real, error);
-	if (!rc)
-		resync_soon(watch, 0);
-	return rc;
+	return dump_all(real, error);
+}
+
+/**
+ * kernel_watch_start() - have all interfaces told once the loop runs, and then what changes
+ * @real: the real kernel
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kernel_watch_start(struct kernel_real *real, struct cs_error *error)
+{
+	if (event_add(real->watch->on_events, NULL))
+		return cs_error_set(error, -ENOMEM, "interfaces: out of memory");
+	resync_soon(real->watch, 0);
+	return 0;
 }
 
 /**

@@ -6,6 +6,7 @@
 #define CSD_KERNEL_REAL_H
 
 #include <linux/rtnetlink.h>
+#include <netlink/handlers.h>
 #include <netlink/netlink.h>
 
 #include "daemon/kernel.h"
@@ -64,12 +65,20 @@ static inline struct kernel_real *kernel_real(struct kernel *kernel)
 /* kernel.c */
 int kernel_do(struct kernel_real *real, struct nlmsghdr *nlh, cs_nl_cb cb, void *data,
 	      struct cs_error *error, const char *what);
+int kernel_port_do(struct kernel_real *real, struct nlmsghdr *nlh, uint32_t ifindex,
+		   const uint8_t *lladdr, cs_nl_cb cb, void *data, struct cs_error *error);
+
+static inline bool kernel_attr_is(const struct nlattr *attr, enum mnl_attr_data_type type)
+{
+	return attr && mnl_attr_validate(attr, type) >= 0;
+}
 
 /* kernel_rtnl.c */
 int kernel_rtnl_open(struct kernel_rtnl *rtnl, struct cs_error *error);
 void kernel_rtnl_close(struct kernel_rtnl *rtnl);
 int kernel_rtnl_result(struct kernel_rtnl *rtnl, int nle, struct cs_error *error,
 		       const char *what);
+int kernel_rtnl_receive(struct kernel_rtnl *rtnl, nl_recvmsg_msg_cb_t func, void *data);
 
 /* kernel_device.c */
 int kernel_device(struct kernel *kernel, const struct config_device *device,
@@ -80,14 +89,44 @@ int kernel_traffic(struct kernel *kernel, const char *interface, uint64_t *rx, u
 
 /* kernel_link.c */
 int kernel_watch_open(struct kernel_real *real, struct cs_error *error);
+int kernel_watch_start(struct kernel_real *real, struct cs_error *error);
 void kernel_watch_close(struct kernel_real *real);
 const char *kernel_link_name(const struct kernel_real *real, uint32_t ifindex);
 
 /* kernel_ring.c */
 int kernel_ring_open(struct kernel_real *real, struct cs_error *error);
 int kernel_ring_bind(struct kernel_real *real, struct cs_error *error);
+int kernel_ring_start(struct kernel_real *real, struct cs_error *error);
 void kernel_ring_close(struct kernel_real *real);
 int kernel_send(struct kernel *kernel, const void *frame, size_t len, struct cs_error *error);
+
+/* kernel_peer.c */
+int kernel_peer_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr, uint32_t state,
+		    uint32_t rate, uint64_t byterate, struct cs_error *error);
+int kernel_peer_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		    struct cs_error *error);
+int kernel_peer_list(struct kernel *kernel, uint32_t ifindex,
+		     uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+		     struct cs_error *error);
+int kernel_key_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		   enum crowdshare_key_use use, uint8_t id, const uint8_t *secret,
+		   struct cs_error *error);
+int kernel_key_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		   enum crowdshare_key_use use, uint8_t id, struct cs_error *error);
+int kernel_peer_keys(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		     uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error);
+int kernel_neighbour(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],
+		     uint8_t lladdr[KERNEL_LLADDR_LEN], struct cs_error *error);
+
+/* kernel_contract.c */
+int kernel_contract_add(struct kernel *kernel, const struct kernel_contract *contract,
+			struct cs_error *error);
+int kernel_contract_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr, uint32_t id,
+			struct cs_error *error);
+int kernel_contract_get(struct kernel *kernel, struct kernel_contract *contract,
+			struct cs_error *error);
+void kernel_contract_event(struct kernel_real *real, const struct nlmsghdr *nlh);
+void kernel_contract_overrun(struct kernel_real *real);
 
 /* kernel_seen.c */
 int kernel_remember(struct kernel *kernel, const uint8_t *digest, uint32_t seconds,

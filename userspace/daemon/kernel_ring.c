@@ -141,15 +141,21 @@ static void on_frames(evutil_socket_t fd, short what, void *data)
 	count_missed(real);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *data)
+static void tick_again(struct kernel_ring *ring)
 {
 	static const struct timeval second = { 1, 0 };
+
+	event_add(ring->tick, &second);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *data)
+{
 	struct kernel_real *real = data;
 
 	(void)fd;
 	(void)what;
 	count_missed(real);
-	event_add(real->ring->tick, &second);
+	tick_again(real->ring);
 }
 
 /* Messages only, whole. A frame without an EtherType is none. */
@@ -263,10 +269,26 @@ int kernel_ring_bind(struct kernel_real *real, struct cs_error *error)
 	/* it may well be down yet, and is not to be complained of */
 	len = sizeof(down);
 	getsockopt(ring->fd, SOL_SOCKET, SO_ERROR, &down, &len);
+	ring->ifindex = real->ifindex;
+	return kernel_ring_start(real, error);
+}
+
+/**
+ * kernel_ring_start() - have frames told, once there is a device and somebody to tell
+ * @real: the real kernel
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kernel_ring_start(struct kernel_real *real, struct cs_error *error)
+{
+	struct kernel_ring *ring = real->ring;
+
+	if (!real->events || !ring->ifindex)
+		return 0;
 	if (event_add(ring->on_frames, NULL))
 		return cs_error_set(error, -ENOMEM, "packet socket: out of memory");
-	ring->ifindex = real->ifindex;
-	on_tick(-1, 0, real);
+	tick_again(ring);
 	return 0;
 }
 

@@ -76,6 +76,28 @@ int kernel_rtnl_result(struct kernel_rtnl *rtnl, int nle, struct cs_error *error
 }
 
 /**
+ * kernel_rtnl_receive() - get what is answered
+ * @rtnl: socket
+ * @func: gets each message
+ * @data: for @func
+ *
+ * Return: 0 or an error of libnl, for kernel_rtnl_result().
+ */
+int kernel_rtnl_receive(struct kernel_rtnl *rtnl, nl_recvmsg_msg_cb_t func, void *data)
+{
+	struct nl_cb *own = nl_socket_get_cb(rtnl->sock), *cb = nl_cb_clone(own);
+	int nle;
+
+	nl_cb_put(own);
+	if (!cb)
+		return -NLE_NOMEM;
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, func, data);
+	nle = nl_recvmsgs(rtnl->sock, cb);
+	nl_cb_put(cb);
+	return nle;
+}
+
+/**
  * kernel_rtnl_open() - open the socket
  * @rtnl: socket
  * @error: gets the reason of a failure

@@ -28,7 +28,8 @@
  * @through: seq of the last earning that was settled in full, as the database says
  * @rest: settled beyond that, as the database says
  * @paid: what was settled, less what was earned up to @through; at the end @rest
- * @next: what was earned first after @through: more than @rest, or that would be settled too
+ * @next: what was earned first after @through, -1: nothing; more than @rest if that is not 0, for
+ *	it would be settled too otherwise
  */
 struct tally {
 	int64_t	balance;
@@ -356,8 +357,7 @@ static int check_account(struct walk *walk, sqlite3_stmt *statement)
 				    walk->ledger->path, name, sqlite3_column_int64(statement, 2),
 				    account->balance);
 	if (account->paid != account->rest ||
-	    (account->next >= 0 && account->next <= account->rest && account->through) ||
-	    account->rest < 0 || account->through < 0)
+	    (account->rest && account->next <= account->rest) || account->rest < 0)
 		return cs_error_set(walk->error, -EBADMSG,
 				    "ledger '%s': the entries are right, but how far the payments "
 				    "of account %s go is not",

@@ -118,6 +118,19 @@ static const ledgerfile_step steps[] = { step_1 };
 
 #define VERSION (int)(sizeof(steps) / sizeof(*steps))
 
+/* Why the disk did not do it. SQLite forgets it when a commit fails, but the WAL's file knows. */
+static int system_errno(sqlite3 *db)
+{
+	int sys = sqlite3_system_errno(db);
+	sqlite3_file *file = NULL;
+
+	if (!sys && db &&
+	    !sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) && file &&
+	    file->pMethods)
+		file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &sys);
+	return sys;
+}
+
 /**
  * ledgerfile_fail() - say what SQLite could not do last
  * @ledger: whose database it is
@@ -127,8 +140,9 @@ static const ledgerfile_step steps[] = { step_1 };
  */
 int ledgerfile_fail(const struct ledger *ledger, struct cs_error *error)
 {
-	int code = sqlite3_extended_errcode(ledger->db), sys = sqlite3_system_errno(ledger->db);
 	const char *text = sqlite3_errmsg(ledger->db), *path = ledger->path;
+	int code = sqlite3_extended_errcode(ledger->db);
+	int sys = sqlite3_system_errno(ledger->db);
 
 	switch (code & 0xff) {
 	case SQLITE_FULL:
@@ -160,6 +174,8 @@ int ledgerfile_fail(const struct ledger *ledger, struct cs_error *error)
 		return cs_error_set(error, sys ? -sys : -EACCES, "ledger '%s': %s: %s", path,
 				    text, sys ? strerror(sys) : "look at its mode");
 	default:
+		if ((code & 0xff) == SQLITE_IOERR)
+			sys = system_errno(ledger->db);
 		return cs_error_set(error, sys ? -sys : -EIO,
 				    "ledger '%s': %s%s%s; nothing of this was recorded", path, text,
 				    sys ? ": " : "", sys ? strerror(sys) : "");
@@ -558,6 +574,9 @@ int ledgerfile_migrate(struct ledger *ledger, const ledgerfile_step *steps_to, i
 		return cs_error_set(error, -EOPNOTSUPP,
 				    "ledger '%s': version %" PRId64 " is not known", ledger->path,
 				    version);
+	/* to say the same again would be a write, and somebody may yet find the ledger not right */
+	if (version == count)
+		return 0;
 	for (; version < count; version++) {
 		if (steps_to[version](ledger->db))
 			return ledgerfile_fail(ledger, error);

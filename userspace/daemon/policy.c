@@ -247,7 +247,7 @@ int policy_power(const char *dir, struct policy_power *power, struct cs_error *e
 		power->percent = found.percents / found.known;
 	if (found.batteries && !found.known)
 		return cs_error_set(error, -ENODATA,
-				    "%s/%s: neither capacity, energy nor charge can be read; taken to be empty",
+				    "%s/%s: no capacity, energy or charge; taken to be empty",
 				    dir, found.unknown);
 	return 0;
 }
@@ -302,8 +302,8 @@ static int64_t plan_month(int64_t day, int64_t plan_day)
 
 /*
  * The clock may be wrong, and a step of it must not make us forget what was used: a month goes on
- * while the clock is not set, and when the clock goes back across its beginning. If the plan is more
- * than a month ahead of the clock, it was the clock that was ahead before.
+ * while the clock is not set, and when the clock goes back across its beginning. If the plan is
+ * more than a month ahead of the clock, it was the clock that was ahead before.
  */
 static void enter_month(struct policy_plan *plan, int64_t day, int64_t plan_day)
 {
@@ -326,9 +326,9 @@ static void enter_month(struct policy_plan *plan, int64_t day, int64_t plan_day)
  * @tx: bytes that it sent
  * @now: Unix seconds; months are those of UTC
  *
- * An interface counts from 0 when it appears. If one of its counters went back it appeared anew, and
- * both began at 0. The first time all that it counted is taken to be of this month: rather too much
- * than too little, as what is beyond the plan costs money.
+ * An interface counts from 0 when it appears. If one of its counters went back it appeared anew,
+ * and both began at 0. The first time, all that it counted is taken to be of this month: rather too
+ * much than too little, as what is beyond the plan costs money.
  */
 void policy_plan_count(struct policy_plan *plan, const struct config_policy *config, uint64_t rx,
 		       uint64_t tx, int64_t now)
@@ -372,7 +372,7 @@ static int plan_parse(struct policy_plan *plan, const char *text, size_t len, co
 
 	if (sscanf(text, "crowdshare plan %9u\n", &version) != 1)
 		return cs_error_set(error, -EBADMSG,
-				    "%s: not a file of a data plan; move it away to count anew", path);
+				    "%s: no file of a data plan; move it away to count anew", path);
 	if (version != PLAN_VERSION)
 		return cs_error_set(error, -EBADMSG,
 				    "%s: version %u is not known to this program, which knows %d",
@@ -382,8 +382,7 @@ static int plan_parse(struct policy_plan *plan, const char *text, size_t len, co
 	/* what does not give the same text was not in it, or is damaged */
 	if (plan_text(&read, again) != len || memcmp(text, again, len))
 		return cs_error_set(error, -EBADMSG,
-				    "%s: damaged, its checksum is wrong; move it away to count anew",
-				    path);
+				    "%s: damaged, wrong checksum; move it away to count anew", path);
 	*plan = read;
 	return 0;
 }

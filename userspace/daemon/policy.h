@@ -22,7 +22,8 @@
  */
 #define POLICY_REASON_LIST(POLICY_REASON) \
 	POLICY_REASON(NONE, "none", "not refused") \
-	POLICY_REASON(POLICY, "policy", "administrative policy: the node does not trust the sender") \
+	POLICY_REASON(POLICY, "policy", \
+		      "administrative policy: the node does not trust the sender") \
 	POLICY_REASON(DUPLICATE, "duplicate", "the node has or has seen all of it") \
 	POLICY_REASON(FULL, "full", "the node's store is full") \
 	POLICY_REASON(BATTERY, "battery", "the node runs on battery") \

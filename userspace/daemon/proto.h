@@ -34,7 +34,7 @@ enum proto_type {
 	PROTO_HELLO = 1,	/* first, both ways */
 	PROTO_PING,		/* answered by a PONG */
 	PROTO_PONG,
-	PROTO_PAIRWISE,		/* rotation of the pairwise keys, by the one with the lower address */
+	PROTO_PAIRWISE,		/* new pairwise keys, by the one with the lower address */
 	PROTO_PAIRWISE_ACK,
 	PROTO_PORT_KEY,		/* my port key */
 	PROTO_PORT_KEY_ACK,
@@ -59,7 +59,7 @@ enum proto_type {
 struct proto_hello {
 	uint32_t	version;
 	uint8_t		lladdr[6];
-	uint32_t	terms;		/* enum crowdshare_peer_state that the sender treats me with */
+	uint32_t	terms;		/* enum crowdshare_peer_state: how I treat you */
 	uint64_t	now;		/* Unix seconds */
 	uint8_t		boot[8];	/* random, of this run of the daemon */
 };
@@ -181,8 +181,8 @@ struct proto_letter {
 };
 
 /*
- * With the length in front; *out is the caller's to free. -EINVAL: a field is beyond its limits, the
- * other side would refuse it; -ENOMEM.
+ * With the length in front; *out is the caller's to free. -EINVAL: a field is beyond its limits,
+ * and the other side would refuse it; -ENOMEM.
  */
 int proto_encode(const struct proto_letter *letter, uint8_t **out, size_t *len);
 /*

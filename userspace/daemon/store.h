@@ -113,6 +113,7 @@ int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint6
 		 const void *notice, size_t len);
 int store_cancelled(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 		    const void **notice, size_t *len);
+int store_uncancel(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN]);
 
 /* Walks all of it, and verifies each message; -EILSEQ: damaged, the error says where. */
 int store_check(struct store *store, uint64_t *checked, struct cs_error *error);

@@ -61,10 +61,10 @@ static const char *check_ca(X509 *ca)
 		return "the certificate of the community is not of an Ed25519 key";
 	if (X509_get_extension_flags(ca) & (EXFLAG_INVALID | EXFLAG_CRITICAL))
 		return "the certificate of the community has extensions that are not understood";
-	if (X509_check_ca(ca) != 1)
+	if (!(X509_get_extension_flags(ca) & EXFLAG_CA))
 		return "the certificate of the community is not a CA's (CA:FALSE)";
 	/* all bits are set if there is no such extension */
-	if (!(X509_get_key_usage(ca) & KU_KEY_CERT_SIGN))
+	if (!(X509_get_key_usage(ca) & KU_KEY_CERT_SIGN) || X509_check_ca(ca) != 1)
 		return "the certificate of the community may not sign others (key usage)";
 	return NULL;
 }
@@ -124,7 +124,7 @@ static int check_own(const struct trust *trust, const char *path, struct cs_erro
 	int rc;
 
 	if (!*path) {
-		log_warning("trust.certificate is not set: others of mode ca won't let this node in");
+		log_warning("trust.certificate is not set: others of mode ca keep this node out");
 		return 0;
 	}
 	rc = identity_read_certificate(&certificate, path, error);

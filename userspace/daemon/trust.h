@@ -18,7 +18,7 @@ struct trust;
 /**
  * struct trust_verdict - what trust says of a node
  * @state: enum crowdshare_peer_state; CROWDSHARE_PEER_DENY: stays out
- * @rating: per mille of the market rate that it is asked for, 1000: neither well nor ill known
+ * @rating: per mille, prices are divided by it; 1000: neither well nor ill known
  * @name: how the configuration calls it, or empty
  * @reason: why it is denied
  */
