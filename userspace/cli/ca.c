@@ -16,7 +16,7 @@ static const char usage[] =
 	"Usage: crowdshare ca new --name NAME --key FILE --certificate FILE\n"
 	"       crowdshare ca sign --key FILE --certificate FILE --node KEY [ --name NAME ]\n"
 	"                          [ --days N ] --out FILE\n"
-	"       KEY := { public key in hexadecimal, as \"crowdshare id\" prints it | file of one }\n"
+	"       KEY := { public key in hexadecimal, see crowdshare id | file of one }\n"
 	"new makes the key of a community and its certificate, sign the certificate of a node.\n";
 
 /**

@@ -25,7 +25,8 @@ static const char usage[] =
 	"       crowdshare ledger verify [ FILE ] [ --key KEY ]\n"
 	"       crowdshare ledger settle PEER POINTS\n"
 	"       FILE := a ledger; the one of this node if not given\n"
-	"       TIME := { 2026-12-31 | \"2026-12-31 23:59[:59]\" | 90min | 12h | 3d | @UNIX-SECONDS }\n"
+	"       TIME := { 2026-12-31 | \"2026-12-31 23:59[:59]\" | 90min | 12h | 3d |\n"
+	"                 @UNIX-SECONDS }\n"
 	"       KEY := { public key in hexadecimal | file of one }\n"
 	"       PEER := { ADDRESS | NAME | MAC }\n"
 	"       POINTS := 1.500, for example\n";

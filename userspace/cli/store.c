@@ -23,7 +23,8 @@ static const char usage[] =
 	"       crowdshare store drop DIGEST\n"
 	"       crowdshare store reconcile [ PEER ]\n"
 	"       PEER := { ADDRESS | NAME | MAC }\n"
-	"DIGEST may be cut short as long as it stays unambiguous, to cancel and drop to 8 digits.\n";
+	"DIGEST may be cut short as long as it stays unambiguous, to cancel and drop to 8\n"
+	"digits.\n";
 
 static const struct column stats[] = {
 	{ "messages", "messages", CELL_TEXT },

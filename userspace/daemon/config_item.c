@@ -201,7 +201,8 @@ int item_quantity(const struct reader *reader, const config_setting_t *setting,
 		if (type == CONFIG_TYPE_INT)
 			given = config_setting_get_int(setting);
 		snprintf(is, sizeof(is), "%lld", given);
-		if (given < 0 || __builtin_mul_overflow(given, quantity->factor, &value))
+		/* a negative one does not fit either */
+		if (__builtin_mul_overflow(given, quantity->factor, &value))
 			rc = -ERANGE;
 	} else {
 		return item_fail(reader, setting, "must be %s", quantity->what);

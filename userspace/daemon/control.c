@@ -52,7 +52,6 @@ static const struct timeval pause_accepting = { .tv_sec = 1 };
  * @deadline: of the request that is waited for
  * @uid: who it is
  * @admin: may change things
- * @eof: nothing more will come
  * @closing: nothing more is wanted
  */
 struct client {
@@ -62,7 +61,6 @@ struct client {
 	struct event		*deadline;
 	uid_t			uid;
 	bool			admin;
-	bool			eof;
 	bool			closing;
 };
 
@@ -281,8 +279,6 @@ static void client_work(struct client *client)
 	} else if (line || evbuffer_get_length(input) > CONTROL_REQUEST_MAX) {
 		rc = client_bye(client, CONTROL_REASON_REQUEST,
 				"the request is longer than " NUMBER(CONTROL_REQUEST_MAX) " bytes");
-	} else if (client->eof) {
-		rc = -EPIPE;
 	} else {
 		/* only when nothing is waited for yet: who sends a byte now and then ends, too */
 		if (!event_pending(client->deadline, EV_TIMEOUT, NULL))
@@ -309,16 +305,10 @@ static void client_written(struct bufferevent *bev, void *data)
 
 static void client_event(struct bufferevent *bev, short what, void *data)
 {
-	struct client *client = data;
-
 	(void)bev;
-	if (what & BEV_EVENT_EOF && what & BEV_EVENT_READING) {
-		/* it may have said all it wants and still listen */
-		client->eof = true;
-		client_work(client);
-		return;
-	}
-	client_free(client);
+	(void)what;
+	/* nothing is read while an answer leaves: whoever has said all has heard all by now */
+	client_free(data);
 }
 
 static void client_late(evutil_socket_t fd, short what, void *data)
@@ -453,7 +443,7 @@ static int refuse_second(const struct control *control, struct cs_error *error)
 			    "another crowdshared is running: it answers at %s", control->path);
 }
 
-/* The lock is the file that has the name, and it is ours; its last owner may just be removing it. */
+/* The lock is the file that has the name; its last owner may just be removing what was opened. */
 static int take_lock(struct control *control, struct cs_error *error)
 {
 	struct stat held, named;

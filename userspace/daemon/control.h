@@ -8,25 +8,19 @@
  * another on a connection. Digests and uids are lower-case hexadecimal, addresses IPv6 as text,
  * points integers of millipoints, times Unix seconds. What crowdshare asks:
  *
- *	command			arguments
- *	status
- *	peers
- *	offers
- *	offers accept		id: integer
- *	offers reject		id: integer
- *	offers make		peer: address; digests: array of digests, or "all"
- *	contracts
- *	contracts show		uid
- *	store
- *	store list		digest: its beginning, of any length (optional); limit: at most so many,
- *				in the order of their digests; after: only digests beyond this one
- *				(optional)
- *	store cancel		digest
+ *	command: arguments
+ *
+ *	status, peers, offers, contracts, store, policy
  *	store check
- *	store drop		digest
- *	store reconcile		peer: address (optional: with all)
- *	ledger settle		peer: address; amount: millipoints
- *	policy
+ *	offers accept, offers reject: id, an integer
+ *	offers make: peer, an address; digests, an array of digests or "all"
+ *	contracts show: uid
+ *	store list: digest, its beginning, of any length (optional);
+ *		limit, at most so many, in the order of their digests;
+ *		after, only digests beyond this one (optional)
+ *	store cancel, store drop: digest
+ *	store reconcile: peer, an address (optional: with all)
+ *	ledger settle: peer, an address; amount, millipoints
  */
 #ifndef CSD_CONTROL_H
 #define CSD_CONTROL_H

@@ -4,12 +4,12 @@
  *
  * Each node says every few seconds, by link-local multicast, who it is and where it accepts
  * sessions: struct discovery_beacon. Of two nodes the one with the lower address connects. The
- * other one, on a beacon of a node that it has no session with, answers with a beacon of its own, so
- * that a new neighbour need not wait for the next one.
+ * other one, on a beacon of a node that it has no session with, answers with a beacon of its own,
+ * so that a new neighbour need not wait for the next one.
  *
- * Beacons are hints that anybody on the link may forge. As with neighbour discovery (RFC 4861, 11.2)
- * the hop limit must be 255, which no router lets through, and the source link-local. What a forged
- * one can bring about is a connection to its source, and session.c bounds those.
+ * Beacons are hints that anybody on the link may forge. As with neighbour discovery (RFC 4861,
+ * 11.2) the hop limit must be 255, which no router lets through, and the source link-local. What a
+ * forged one can bring about is a connection to its source, and session.c bounds those.
  *
  * One process, one thread: no lock.
  */

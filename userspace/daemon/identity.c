@@ -404,14 +404,9 @@ static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 
 static bool set_serial(X509 *certificate, const uint8_t serial[16])
 {
-	uint8_t positive[16];
-	BIGNUM *number;
-	bool ok;
+	BIGNUM *number = BN_bin2bn(serial, 16, NULL);
+	bool ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
 
-	memcpy(positive, serial, sizeof(positive));
-	positive[0] &= 0x7f;
-	number = BN_bin2bn(positive, sizeof(positive), NULL);
-	ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
 	BN_free(number);
 	return ok;
 }

@@ -48,7 +48,7 @@ struct identity {
  * @issuer_key: private key that signs
  * @not_before: when it begins to be valid, as for ASN1_TIME_set_string(3)
  * @not_after: when it ends to be
- * @serial: number of the certificate, the first bit is taken for 0
+ * @serial: number of the certificate, not 0
  * @ca: it may sign others
  */
 struct identity_claim {

@@ -17,7 +17,8 @@
 #include "daemon/kernel_real.h"
 #include "daemon/log.h"
 
-#define EVENTS_AT_ONCE	64
+#define EVENTS_AT_ONCE	64		/* so that other events get their turn */
+#define DRAIN_MAX	100000
 
 /**
  * kernel_do() - a request to the module
@@ -125,6 +126,20 @@ static int on_event(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
+/*
+ * Events were lost. As long as any wait in the socket the kernel goes on to drop new ones, without
+ * saying so again: first these, then what may have been told by those that were lost.
+ */
+static void overrun(struct kernel_real *real)
+{
+	int n, rc = 0;
+
+	log_warning("events of the module were lost, looking at all contracts");
+	for (n = 0; n < DRAIN_MAX && (!rc || rc == -ENOBUFS); n++)
+		rc = cs_nl_listen(&real->ntf, on_event, real);
+	kernel_contract_overrun(real);
+}
+
 static void on_ntf(evutil_socket_t fd, short what, void *data)
 {
 	struct kernel_real *real = data;
@@ -135,7 +150,7 @@ static void on_ntf(evutil_socket_t fd, short what, void *data)
 	for (n = 0; n < EVENTS_AT_ONCE && !rc; n++)
 		rc = cs_nl_listen(&real->ntf, on_event, real);
 	if (rc == -ENOBUFS)
-		kernel_contract_overrun(real);
+		overrun(real);
 	else if (rc && rc != -EAGAIN && rc != -EINTR)
 		log_warning("events of the module: %s", real->ntf.error);
 }

@@ -184,7 +184,6 @@ void kernel_contract_overrun(struct kernel_real *real)
 	size_t i;
 	int rc;
 
-	log_warning("events of the module were lost, looking at all contracts");
 	rc = cs_nl_dump(&real->nl, cs_nl_prepare(&real->nl, CROWDSHARE_CMD_CONTRACT_GET),
 			used_up_cb, used_up_restart, &used);
 	if (rc)

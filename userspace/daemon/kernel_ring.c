@@ -2,9 +2,11 @@
 /*
  * Frames on the device: a TPACKET_V3 ring to get them, and the same socket to send others.
  *
- * The kernel fills one block of the ring after the other, and hands over each when it is full or 50
+ * The kernel fills one block of the ring after the other, and hands over each when it is full or 100
  * ms old (Documentation/networking/packet_mmap.rst); frames are told from where they lie, without a
- * copy. When all blocks are full it drops frames and counts them, exactly.
+ * copy. When there is no block left it drops frames and counts them, exactly. A block that is handed
+ * over with few frames in it is taken all the same, so it is also the number of blocks that says how
+ * long the daemon may do something else: at least 3 seconds.
  *
  * The socket is bound to all protocols of the device, as only so it gets what is sent too; a filter
  * lets in nothing but messages. A packet socket does not get what it sent itself (skb_loop_sk() in
@@ -26,12 +28,12 @@
 #include "daemon/log.h"
 #include "lib/ethertype.h"
 
-#define BLOCK_SIZE	(256 * 1024)	/* holds the largest frame, and many of the usual ones */
-#define BLOCKS		16		/* 4 MiB: what a small router can spare */
-#define BLOCKS_MIN	4
+#define BLOCK_SIZE	(128 * 1024)	/* the least power of 2 that holds the largest frame */
+#define BLOCKS		32		/* 4 MiB: what a small router can spare */
+#define BLOCKS_MIN	8
 #define FRAME_SIZE	2048		/* with version 3 only to be a divisor of the block's */
-#define RETIRE_MSEC	50
-#define BLOCKS_AT_ONCE	4		/* so that other events get their turn */
+#define RETIRE_MSEC	100
+#define BLOCKS_AT_ONCE	8		/* so that other events get their turn */
 #define SEND_BUFFER	(4 << 20)
 
 /**

@@ -32,7 +32,7 @@ enum ledger_kind {
  * @LEDGER_STATE_PROMISED: nothing yet
  * @LEDGER_STATE_EARNED: it was delivered
  * @LEDGER_STATE_LAPSED: the contract expired before
- * @LEDGER_STATE_SETTLED: it was delivered and paid; payments settle what was earned first first
+ * @LEDGER_STATE_SETTLED: it was delivered and paid; what was earned earliest is paid first
  */
 enum ledger_state {
 	LEDGER_STATE_PROMISED,

@@ -84,15 +84,15 @@ struct ledger {
 	bool			group;
 	bool			failed;
 	sqlite3_int64		changes;
-	sqlite3_stmt		*statement[SQL_MAX];
+	struct sqlite3_stmt	*statement[SQL_MAX];
 };
 
 /* One step of the schema: from a version to the next, within a transaction; an SQLite code. */
-typedef int (*ledgerfile_step)(sqlite3 *db);
+typedef int (*ledgerfile_step)(struct sqlite3 *db);
 
 int ledgerfile_open(struct ledger *ledger, struct cs_error *error);
 void ledgerfile_close(struct ledger *ledger);
-int ledgerfile_migrate(struct ledger *ledger, const ledgerfile_step *steps, int count,
+int ledgerfile_migrate(struct ledger *ledger, const ledgerfile_step steps[], int count,
 		       struct cs_error *error);
 int ledgerfile_fail(const struct ledger *ledger, struct cs_error *error);
 

@@ -339,6 +339,7 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 		store_configure(daemon->store, &daemon->config.store);
 		port_reload(daemon);
 		peer_rejudge_all(daemon);
+		on_look(-1, 0, daemon);
 		log_notice("the configuration was read again");
 	}
 	notify("READY=1");

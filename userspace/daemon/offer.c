@@ -247,7 +247,8 @@ static int total(struct offer *offer)
 	return 0;
 }
 
-static void send_bid(struct offer *offer)
+/* Names a price; false: it is beyond all numbers. */
+static bool send_bid(struct offer *offer)
 {
 	struct proto_letter letter = { .type = PROTO_BID };
 	struct peer *peer = offer->peer;
@@ -259,10 +260,8 @@ static void send_bid(struct offer *offer)
 	} while (!offer->contract || deal_id_taken(peer->daemon, peer, offer->contract));
 	evutil_secure_rng_get_bytes(offer->nonce, sizeof(offer->nonce));
 	offer->expiry = daemon_now() + peer->daemon->config.policy.contract_time;
-	if (total(offer)) {
-		offer->rate = 0;
-		log_warning("%s: the price of an offer is beyond all numbers", peer_label(peer));
-	}
+	if (total(offer))
+		return false;
 	offer->state = OFFER_BID;
 	letter.bid = (struct proto_bid) {
 		.offer = offer->id,
@@ -276,6 +275,7 @@ static void send_bid(struct offer *offer)
 	memcpy(letter.bid.nonce, offer->nonce, sizeof(offer->nonce));
 	offer->deadline = daemon_ticks() + letter.bid.valid * SECOND;
 	session_send(peer->session, &letter);
+	return true;
 }
 
 static void on_offer(struct peer *peer, const struct proto_offer *asked)
@@ -293,8 +293,9 @@ static void on_offer(struct peer *peer, const struct proto_offer *asked)
 		no.no.reason = judge(offer);
 	}
 	if (!no.no.reason) {
-		send_bid(offer);
-		return;
+		if (send_bid(offer))
+			return;
+		no.no.reason = POLICY_PRICE;
 	}
 	if (offer)
 		end(offer, OFFER_REFUSED, no.no.reason);

@@ -68,13 +68,19 @@ static struct peer_rx_key *rx_find(struct peer *peer, uint8_t id)
 	return NULL;
 }
 
+/* Only what is tagged with a pairwise key may be under a contract. */
+static enum crowdshare_key_use rx_use(uint8_t id)
+{
+	return pairwise(id) ? CROWDSHARE_KEY_PAIRWISE : CROWDSHARE_KEY_RX;
+}
+
 static void rx_remove(struct peer *peer, struct peer_rx_key *rx)
 {
 	struct kernel *kernel = peer->daemon->kernel;
 	struct cs_error error = { "" };
 
-	if (kernel->ops->key_del(kernel, peer->port->link.ifindex, peer->lladdr, CROWDSHARE_KEY_RX,
-				 rx->id, &error))
+	if (kernel->ops->key_del(kernel, peer->port->link.ifindex, peer->lladdr,
+				 rx_use(rx->id), rx->id, &error))
 		log_debug("%s: key %u: %s", peer_label(peer), rx->id, error.text);
 	memset(rx, 0, sizeof(*rx));
 }
@@ -127,7 +133,7 @@ static int rx_set(struct peer *peer, uint8_t id, const uint8_t *secret)
 		rx_remove(peer, rx);
 	}
 	rc = kernel->ops->key_set(kernel, peer->port->link.ifindex, peer->lladdr,
-				  CROWDSHARE_KEY_RX, id, secret, &error);
+				  rx_use(id), id, secret, &error);
 	if (rc)
 		log_error("%s: the kernel does not take key %u: %s", peer_label(peer), id,
 			  error.text);

@@ -382,7 +382,8 @@ static int plan_parse(struct policy_plan *plan, const char *text, size_t len, co
 	/* what does not give the same text was not in it, or is damaged */
 	if (plan_text(&read, again) != len || memcmp(text, again, len))
 		return cs_error_set(error, -EBADMSG,
-				    "%s: damaged, wrong checksum; move it away to count anew", path);
+				    "%s: damaged, wrong checksum; move it away to begin anew",
+				    path);
 	*plan = read;
 	return 0;
 }

@@ -42,7 +42,7 @@ static inline uint8_t pairwise_key_id(uint32_t epoch)
  * @settings: what @config points to
  * @attached: the kernel has it as a port
  * @retry: timer: attaching or opening failed, and is tried again
- * @sweep: timer: peers that an earlier run left in the kernel and that did not come back are removed
+ * @sweep: timer: peers of an earlier run that did not come back are removed from the kernel
  * @udp: socket of discovery, -1: closed
  * @heard: event of @udp
  * @listener: where sessions are accepted

@@ -6,16 +6,15 @@
  * Rotation, without losing a frame: a new key is handed to all peers, who give it to their kernels
  * beside the old one and confirm; then it takes the place of the old one in this node's kernel. Who
  * does not confirm holds all others up for 5 seconds, or half of the overlap if that is less, and
- * loses its session. Peers keep the old key for the overlap, counted from when they got the new one.
- * A rotation comes every so often, and when a peer has left: it may have the key, but gets not the
- * next.
+ * loses its session. Peers keep the old key for the overlap, from when they got the new one. A
+ * rotation comes every so often, and when a peer has left: it has the key, but gets not the next.
  *
  * Peers that are lost, but not yet gone, are taken to be restarting. A rotation that is not urgent
  * waits for them.
  *
- * After a restart of this daemon the kernel still has the port key of the earlier run, and the peers
- * have it too. It stays: the new one is handed to the peers as their sessions come, and takes its
- * place when all whom the kernel knows have confirmed it, or 5 seconds (or half of the overlap)
+ * After a restart of this daemon the kernel still has the port key of the earlier run, and the
+ * peers have it too. It stays: the new one is handed to the peers as their sessions come, and takes
+ * its place when all whom the kernel knows have confirmed it, or 5 seconds (or half of the overlap)
  * after the first of them got it. Without any peer that happens after the time-out.
  *
  * One process, one thread: no lock.
@@ -236,7 +235,7 @@ static bool has_acked(const struct port *port, const uint8_t *lladdr)
 
 	for (peer = port->daemon->peers; peer; peer = peer->next)
 		if (peer->port == port && !memcmp(peer->lladdr, lladdr, sizeof(peer->lladdr)))
-			return peer->session && peer->acked == port->next_key.epoch;
+			return peer->acked == port->next_key.epoch;
 	return false;
 }
 
@@ -262,7 +261,7 @@ static bool all_back(const struct port *port)
  * @port: its port
  *
  * If it was the last one, the key that was handed out comes into use. A peer that is lost may be
- * restarting, and has not.
+ * restarting, and is waited for.
  */
 void port_key_acked(struct port *port)
 {
@@ -271,8 +270,7 @@ void port_key_acked(struct port *port)
 	if (!port->next_key.id)
 		return;
 	for (peer = port->daemon->peers; peer; peer = peer->next)
-		if (peer->port == port &&
-		    (!peer->session || peer->acked != port->next_key.epoch))
+		if (peer->port == port && peer->acked != port->next_key.epoch)
 			return;
 	if (!port->inherited || all_back(port))
 		switch_over(port);

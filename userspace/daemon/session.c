@@ -124,7 +124,7 @@ static bool source_waits(struct sessions *all, const struct port *port,
 	return source && daemon_ticks() < source->until;
 }
 
-/* The table is small: who fails from many addresses takes the places of who may try again soonest. */
+/* The table is small: who fails from many addresses takes the places of who waits the least. */
 static void source_failed(struct sessions *all, const struct port *port,
 			  const struct sockaddr_in6 *remote)
 {
@@ -586,7 +586,7 @@ static SSL *new_ssl(struct session *session)
 /**
  * session_start() - shake hands on a connection
  * @port: where
- * @fd: of the connection, which may still be under way; belongs to the session, also after a failure
+ * @fd: of the connection, which may still be under way; belongs to the session, or is closed
  * @remote: the other side
  * @outgoing: this node connected
  *
@@ -758,7 +758,8 @@ static bool set_up(SSL_CTX *tls)
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_cert_verify_callback(tls, on_verify, NULL);
 	return SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) &&
-	       SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) && SSL_CTX_set_num_tickets(tls, 0);
+	       SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) &&
+	       SSL_CTX_set_num_tickets(tls, 0);
 }
 
 /**

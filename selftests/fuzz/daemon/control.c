@@ -21,8 +21,8 @@
 
 static struct event_base *base;
 static struct control *control;
-static char dir[] = "/tmp/crowdshare-fuzz-XXXXXX";
-static char path[64];
+static char dir[64];
+static char path[96];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,14 +48,23 @@ static json_t *handler(void *data, const json_t *request, bool admin, struct cs_
 	return json_incref((json_t *)request);
 }
 
+static void stop(void)
+{
+	control_close(control);
+	event_base_free(base);
+	rmdir(dir);
+}
+
 static void start(void)
 {
 	struct cs_error error = { "" };
 
+	strcpy(dir, "/tmp/crowdshare-fuzz-XXXXXX");
 	check(mkdtemp(dir) != NULL, "mkdtemp");
 	snprintf(path, sizeof(path), "%s/control", dir);
 	base = event_base_new();
 	check(!control_open(&control, base, path, handler, NULL, &error), error.text);
+	atexit(stop);
 }
 
 static int client_new(void)
@@ -63,7 +72,7 @@ static int client_new(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	memcpy(address.sun_path, path, sizeof(path));
+	strcpy(address.sun_path, path);
 	check(fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)), "connect");
 	return fd;
 }
@@ -136,7 +145,7 @@ static const uint8_t *repeat(const uint8_t *data, size_t size, size_t to)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char buffer[8 * INPUT_MAX];
-	size_t piece, lines, answers = 0, len = 0, sent = 0;
+	size_t cut, piece, lines, answers = 0, len = 0, sent = 0;
 	int fd, end = 0, too_long;
 	ssize_t n;
 
@@ -144,8 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	if (!size || size > CONTROL_REQUEST_MAX)
 		return 0;
-	/* not more than some hundred: it is the places of the cuts that matter */
-	piece = data[0] < 128 ? data[0] + 1u + size / 128 : size;
+	cut = data[0];
 	/* tens of thousands of lines would take a second */
 	if (data[0] == 255 && size > 1 && !memchr(data, '\n', size)) {
 		data = repeat(data + 1, size - 1, CONTROL_REQUEST_MAX - 64 + size);
@@ -154,6 +162,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data++;
 		size--;
 	}
+	/* not more than some hundred: it is the places of the cuts that matter */
+	piece = cut < 128 ? cut + 1 + size / 128 : size;
 	lines = count(data, size, &too_long);
 	fd = client_new();
 	while (!end) {

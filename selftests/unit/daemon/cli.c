@@ -33,8 +33,8 @@
 #define NOW 1800000000	/* 2027-01-15 08:00:00 UTC */
 #define MESSAGES 2003	/* one page and three */
 
-static char dir[] = "/tmp/crowdshare-cli-XXXXXX";
-static char cli[4096], socket_path[64], public_hex[65];
+static char dir[64];
+static char cli[4096], socket_path[96], public_hex[65];
 static char output[1 << 22];
 static pid_t server;
 
@@ -57,10 +57,12 @@ static const char *const answers[][2] = {
 		"\",\"messages\":3,\"bytes\":4200,\"state\":\"bid\",\"rate\":1500,\"total\":7,"
 		"\"waits\":59,\"terms\":{\"market\":1000,\"rated\":1500}},{\"id\":13,\"direction\":"
 		"\"in\",\"peer\":\"" B "\",\"destination\":\"" A "\",\"messages\":1,\"bytes\":1,"
-		"\"state\":\"refused\",\"reason\":\"full\",\"reason_text\":\"the store is full\"}]" },
+		"\"state\":\"refused\",\"reason\":\"full\",\"reason_text\":"
+		"\"the store is full\"}]" },
 	{ "contracts", "[{\"uid\":\"" UID1 "\",\"id\":1,\"role\":\"buyer\",\"peer\":\"" B
 		"\",\"rate\":1500,\"promised\":7,\"earned\":2,\"lapsed\":0,\"bytes\":4200,\"used\":"
-		"1400,\"refused\":0,\"expiry\":1800000000,\"messages\":3},{\"uid\":\"" UID2 "\"}]" },
+		"1400,\"refused\":0,\"expiry\":1800000000,\"messages\":3},{\"uid\":\"" UID2
+		"\"}]" },
 	{ "store", "{\"messages\":7,\"bytes\":1572864,\"quota\":1073741824,\"missed\":0}" },
 	{ "policy", "{\"refuses\":\"battery\",\"reason_text\":\"the node runs on battery\","
 		"\"power\":{\"battery\":true,\"plugged\":false,\"percent\":17},\"plan\":{\"used\":"
@@ -185,6 +187,7 @@ static int setup(void **state)
 	int i;
 
 	(void)state;
+	strcpy(dir, "/tmp/crowdshare-cli-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(socket_path, sizeof(socket_path), "%s/control", dir);
@@ -198,7 +201,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[64];
+	char command[96];
 	int status;
 
 	(void)state;
@@ -244,10 +247,11 @@ static void test_text(void **state)
 	assert_null(strchr(output, '\033'));
 	says("fd00::b  Bj\xc3\xb6rn        wlan0");
 	assert_int_equal(run("offers"), 0);
-	says("12  out  fd00::b  fd00::a             3  4.1 KiB  1.500  0.007  bid      00:00:59  -");
+	says("12  out  fd00::b  fd00::a             3  4.1 KiB  1.500  0.007  bid      00:00:59  "
+	     "-\n");
 	assert_int_equal(run("contracts"), 0);
-	says("0011223344556677  buyer  fd00::b         3  4.1 KiB  1.3 KiB        0  1.500     0.007"
-	     "   0.002   0.000  2027-01-15 08:00:00");
+	says("0011223344556677  buyer  fd00::b         3  4.1 KiB  1.3 KiB        0  1.500     "
+	     "0.007   0.002   0.000  2027-01-15 08:00:00");
 	assert_int_equal(run("policy"), 0);
 	says("because:       the node runs on battery\n");
 	says("plan bytes:    2.0 KiB\n");
@@ -452,7 +456,7 @@ static void make_ledger(const char *path)
 	uint8_t uid[CONTRACT_UID_LEN];
 	struct contract contract;
 	struct ledger *ledger;
-	char key[64];
+	char key[96];
 
 	snprintf(key, sizeof(key), "%s/own", dir);
 	if (identity_open(&own, key, &error))
@@ -508,7 +512,7 @@ static void check_listing(const char *path)
 
 static void test_ledger(void **state)
 {
-	char path[64], text[256];
+	char path[96], text[256];
 	sqlite3 *db;
 
 	(void)state;

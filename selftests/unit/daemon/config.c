@@ -217,6 +217,7 @@ static void check_bad(const struct bad *bad, size_t count)
 #define SECONDS "seconds: a whole number, or a text as \"12h\" (s, min, h, d)"
 #define POINTS \
 	"points: a whole number, or a text with at most three digits after the point, as \"1.5\""
+#define DIGITS_50 "12345678901234567890123456789012345678901234567890"
 #define PERCENT \
 	"per cent: a whole number, or a text with at most one digit after the point, as \"87.5\""
 
@@ -401,9 +402,7 @@ static void test_values(void **state)
 		{ PORTS "state = \"\";", "f:2: state: \"\" is not a whole path, from '/' on" },
 		{ PORTS "state = \"/a\\nb\";",
 		  "f:2: state: \"/a?b\" has control characters in it" },
-		{ PORTS "control = "
-		  "\"/12345678901234567890123456789012345678901234567890123456789012345678901"
-		  "2345678901234567890123456789012345678\";",
+		{ PORTS "control = \"/" DIGITS_50 DIGITS_50 "12345678\";",
 		  "f:2: control: is 109 bytes long: at most 107" },
 		{ PORTS "device = { name = \"cs%d\"; };",
 		  "f:2: device.name: \"cs%d\" is not the name of an "
@@ -425,9 +424,8 @@ static void test_values(void **state)
 		  "fe80::1 is not in fd00::/8, see \"crowdshare status\" of that node" },
 		{ PORTS "trust = { peers = ( { address = \"fd00::g\"; } ); };",
 		  "f:2: trust.peers[0].address: \"fd00::g\" is not an IPv6 address" },
-		{ PORTS "trust = { peers = ( { address = \"fd00::1\"; name = "
-		  "\"12345678901234567890123456789012"
-		  "34567890123456789012345678901234\"; } ); };",
+		{ PORTS "trust = { peers = ( { address = \"fd00::1\"; name = \""
+		  DIGITS_50 "12345678901234\"; } ); };",
 		  "f:2: trust.peers[0].name: is 64 bytes long: at most 63" },
 		{ PORTS "policy = { position = \"u3a\"; };",
 		  "f:2: policy.position: \"u3a\" is not a geohash: "

@@ -28,8 +28,8 @@
 #define BIG (1 << 20)
 
 static struct event_base *base;
-static char dir[] = "/tmp/crowdshare-control-XXXXXX";
-static char path[64], lock_path[80];
+static char dir[64];
+static char path[96], lock_path[112];
 static struct control *control;
 static unsigned int asked;
 
@@ -64,7 +64,7 @@ static json_t *handler(void *data, const json_t *request, bool admin, struct cs_
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	strcpy(dir, "/tmp/crowdshare-control-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/run/control", dir);
 	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
@@ -77,7 +77,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[64];
+	char command[96];
 
 	(void)state;
 	control_close(control);
@@ -415,6 +415,7 @@ static void test_deaf(void **state)
 	for (i = 0; i < 20; i++) {
 		snprintf(request, sizeof(request), "{\"command\":\"big\",\"word\":%d}\n", 10 + i);
 		say(fd, request, strlen(request));
+		event_base_loop(base, EVLOOP_NONBLOCK);
 	}
 	for (i = 0; i < 200; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
@@ -466,8 +467,9 @@ static void test_crowd(void **state)
 
 static void test_idle(void **state)
 {
-	const struct timeval soon = { .tv_usec = 200000 };
-	const struct timespec pause = { .tv_nsec = 20000000 };
+	const struct timeval soon = { .tv_sec = 1 };
+	const struct timespec pause = { .tv_nsec = 25000000 };
+	struct pollfd pollfd = { .events = POLLIN };
 	int silent, slow, busy, i;
 
 	(void)state;
@@ -476,24 +478,25 @@ static void test_idle(void **state)
 	silent = client_new();
 	slow = client_new();
 	busy = client_new();
-	/* 0.4 s: a byte now and then is not a request, whole requests are */
-	for (i = 0; i < 20; i++) {
-		if (i < 5)
-			say(slow, "{", 1);
+	/* 1.5 s: a byte now and then is not a request, whole requests are */
+	for (i = 0; i < 60; i++) {
+		send(slow, "{", 1, MSG_NOSIGNAL);
 		say(busy, "{\"command\":\"echo\",\"word\":6}\n", 28);
 		check_word(hear(busy), 6);
 		nanosleep(&pause, NULL);
 	}
+	pollfd.fd = slow;
+	assert_int_equal(poll(&pollfd, 1, 0), 1);
 	check_error(hear(silent), CONTROL_REASON_REQUEST, "in time");
 	check_error(hear(slow), CONTROL_REASON_REQUEST, "in time");
 	check_end(slow);
 	/* one that takes nothing of a long answer */
 	say(busy, "{\"command\":\"big\",\"word\":6}\n", 27);
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < 60; i++) {
 		event_base_loop(base, EVLOOP_NONBLOCK);
 		nanosleep(&pause, NULL);
 	}
-	assert_int_equal(asked, 21);
+	assert_int_equal(asked, 61);
 	assert_int_equal(send(busy, "x", 1, MSG_NOSIGNAL), -1);
 	close(silent);
 	close(slow);

@@ -561,6 +561,12 @@ static void test_overflow(void **state)
 	ok(earn(ledger, &great, 0));
 	ok(ledger_commit(ledger, &error));
 	contract_free(&small);
+	/* once all is paid, there is room for more to expect, but not for more to have sold */
+	ok(earn(ledger, &great, 1));
+	ok(ledger_settle(ledger, peers[0].address, INT64_MAX - 1, NOW, &error));
+	make(&small, &peers[0], &node, 2, 1, 3, EXPIRY);
+	assert_int_equal(promise(ledger, &small), -ERANGE);
+	contract_free(&small);
 	/* with another peer there is room; the budget does not wrap */
 	make(&small, &node, &peers[1], 3, 1, INT64_MAX, EXPIRY);
 	make(&bought, &node, &peers[0], 4, 1, INT64_MAX, EXPIRY);
@@ -655,6 +661,47 @@ static void test_groups(void **state)
 	ledger_close(ledger);
 	ledger = open_ledger();
 	assert_int_equal(entries(ledger), 5);
+	verified(ledger);
+	contract_free(&a);
+	contract_free(&b);
+	ledger_close(ledger);
+}
+
+/* An identity that can't sign any more fails a call after it has written something. */
+static void test_half_done(void **state)
+{
+	struct identity broken = node;
+	struct contract a, b;
+	struct ledger *ledger;
+	EVP_PKEY *key = node.key;
+
+	(void)state;
+	ok(ledger_open(&ledger, path, &broken, &error));
+	make(&a, &peers[0], &node, 1, 2, 1000, EXPIRY);
+	make(&b, &peers[0], &node, 2, 2, 1000, EXPIRY);
+	broken.key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, node.public,
+						 IDENTITY_PUBLIC_LEN);
+	assert_int_equal(promise(ledger, &a), -EIO);
+	says("can't sign");
+	assert_int_equal(entries(ledger), 0);
+	assert_int_equal(balance(ledger, "expected", &peers[0]), 0);
+	/* in a group what came before goes, too */
+	EVP_PKEY_free(broken.key);
+	broken.key = key;
+	ok(ledger_begin(ledger, &error));
+	ok(promise(ledger, &a));
+	broken.key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, node.public,
+						 IDENTITY_PUBLIC_LEN);
+	assert_int_equal(promise(ledger, &b), -EIO);
+	EVP_PKEY_free(broken.key);
+	broken.key = key;
+	assert_int_equal(promise(ledger, &b), -ECANCELED);
+	assert_int_equal(ledger_commit(ledger, &error), -ECANCELED);
+	assert_int_equal(entries(ledger), 0);
+	verified(ledger);
+	ok(promise(ledger, &b));
+	ok(promise(ledger, &a));
+	assert_int_equal(entries(ledger), 4);
 	verified(ledger);
 	contract_free(&a);
 	contract_free(&b);
@@ -1030,13 +1077,13 @@ static const struct attack attacks[] = {
 	{ "UPDATE head SET signature = randomblob(64)", 11, "signature of the head" },
 	{ "DELETE FROM head", 0, "lost its head" },
 	/* more */
-	{ "INSERT INTO entries SELECT 12, time, kind, peer, contract, randomblob(64), debit, credit,"
-	  " amount, hash, signature FROM entries WHERE seq = 10", 12, "changed" },
+	{ "INSERT INTO entries SELECT 12, time, kind, peer, contract, randomblob(64), debit,"
+	  " credit, amount, hash, signature FROM entries WHERE seq = 10", 12, "changed" },
 	{ "UPDATE entries SET seq = 12 WHERE seq = 11; INSERT INTO entries SELECT 11, time, kind,"
 	  " peer, contract, randomblob(64), debit, credit, amount, hash, signature FROM entries"
 	  " WHERE seq = 10", 11, "changed" },
-	{ "INSERT INTO entries SELECT -5, time, kind, peer, contract, randomblob(64), debit, credit,"
-	  " amount, hash, signature FROM entries WHERE seq = 10", -5, "no entry" },
+	{ "INSERT INTO entries SELECT -5, time, kind, peer, contract, randomblob(64), debit,"
+	  " credit, amount, hash, signature FROM entries WHERE seq = 10", -5, "no entry" },
 	/* chain and signatures */
 	{ "UPDATE entries SET hash = randomblob(64) WHERE seq = 5", 5, "changed" },
 	{ "UPDATE entries SET signature = randomblob(64) WHERE seq = 5", 5, "signature" },
@@ -1184,6 +1231,7 @@ static void test_forged(void **state)
 {
 	struct ledger_row row = { .entry = { .seq = 12, .time = NOW, .kind = LEDGER_SETTLED,
 					     .amount = 1 } };
+	uint8_t public[IDENTITY_PUBLIC_LEN];
 	struct ledger *ledger;
 	sqlite3_stmt *add;
 	sqlite3 *db;
@@ -1192,8 +1240,8 @@ static void test_forged(void **state)
 	(void)state;
 	build_attacked();
 	ledger = open_reader();
-	ok(ledgerfile_head_load(ledger, (uint8_t[IDENTITY_PUBLIC_LEN]){ 0 }, &ledger->head,
-				&error));
+	ok(ledgerfile_head_load(ledger, public, &ledger->head, &error));
+	assert_memory_equal(public, node.public, sizeof(public));
 	memcpy(row.entry.peer, peers[0].address, CS_ADDR_LEN);
 	ledger_accounts(LEDGER_SETTLED, LEDGER_SELLER, row.entry.peer, row.entry.debit,
 			row.entry.credit);
@@ -1737,6 +1785,7 @@ int main(void)
 		TEST(test_selling), TEST(test_buying), TEST(test_contracts), TEST(test_each),
 		TEST(test_earned_once), TEST(test_refused_contracts), TEST(test_overflow),
 		TEST(test_free_of_charge), TEST(test_lapse_in_portions), TEST(test_groups),
+		TEST(test_half_done),
 		TEST(test_model), TEST(test_kill), TEST(test_attacks), TEST(test_forged),
 		TEST(test_older_copy), TEST(test_of_another), TEST(test_modes),
 		TEST(test_pragmas), TEST(test_one_writer), TEST(test_nothing_to_read),

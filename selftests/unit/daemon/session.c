@@ -268,14 +268,17 @@ static int key_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladd
 		if (!peer->used)
 			return cs_error_set(error, -ENOENT, "no such peer");
 		key = &peer->tx;
-		if (use == CROWDSHARE_KEY_RX)
+		/* contracts need pairwise keys, which have odd ids */
+		assert_true(use == CROWDSHARE_KEY_TX ||
+			    (use == CROWDSHARE_KEY_PAIRWISE) == id % 2);
+		if (use == CROWDSHARE_KEY_RX || use == CROWDSHARE_KEY_PAIRWISE)
 			key = (struct key *)find_rx(peer, find_rx(peer, id) ? id : 0);
 		if (!key)
 			return cs_error_set(error, -ENOSPC, "peer has 4 receive keys already");
 	}
 	key->id = id;
 	memcpy(key->secret, secret, CS_KEY_LEN);
-	note(kernel, "PRT"[use], lladdr ? lladdr[5] : -1, id);
+	note(kernel, "PRTR"[use], lladdr ? lladdr[5] : -1, id);
 	return 0;
 }
 
@@ -285,7 +288,7 @@ static int key_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladd
 	struct key *key = (struct key *)find_rx(kpeer(kernel, lladdr), id);
 
 	(void)ifindex;
-	assert_int_equal(use, CROWDSHARE_KEY_RX);
+	assert_int_equal(use, id % 2 ? CROWDSHARE_KEY_PAIRWISE : CROWDSHARE_KEY_RX);
 	if (!key)
 		return cs_error_set(error, -ENOENT, "no key of this id");
 	memset(key, 0, sizeof(*key));
@@ -704,24 +707,30 @@ static void test_rotation(void **state)
 
 static void test_twenty(void **state)
 {
-	int i;
+	int i, j;
 
 	(void)state;
-	all_time_out(5);
-	start_all(NODES);
-	run_until(all_keyed(NODES), 30000);
+	for (j = 0; j < NODES; j++) {
+		/* under load a second is not long enough for all to confirm */
+		nodes[j].daemon.config.sessions.overlap = 60;
+		node_start(j);
+		for (i = 0; i < j; i++)
+			join(i, j);
+		run_until(all_keyed(j + 1), 60000);
+	}
 	assert_int_equal(drops_seen, 0);
 	port_key_rotate(port_of(3));
 	run_until(count(3, 'P') == 2, 20000);
 	assert_true(all_keyed(NODES));
 	/* one leaves: all others get new port keys, and nothing is lost between them */
 	node_stop(NODES - 1);
+	for (i = 0; i < NODES - 1; i++) {
+		run_until(!peer_of(i, NODES - 1)->session, 20000);
+		event_active(peer_of(i, NODES - 1)->vanish, EV_TIMEOUT, 0);
+	}
 	for (i = 0; i < NODES - 1; i++)
-		run_until(!peer_of(i, NODES - 1), 20000);
+		run_until(!peer_of(i, NODES - 1) && count(i, 'P') >= 2 + (i == 3), 20000);
 	run_until(all_keyed(NODES - 1), 20000);
-	for (i = 0; i < NODES - 1; i++)
-		run_until(count(i, 'P') >= 2 + (i == 3), 20000);
-	assert_true(all_keyed(NODES - 1));
 	assert_int_equal(drops_seen, 0);
 }
 
@@ -737,12 +746,19 @@ static void cut(int i)
 			shutdown(bufferevent_getfd(peer->session->bev), SHUT_RDWR);
 }
 
-static void restart(int i, bool kill)
+/* Meanwhile node 1 may have to replace its port key, which the kernel of the other one needs. */
+static void restart(int i, bool kill, bool rotate)
 {
+	unsigned int before = count(1, 'P');
+
 	if (kill)
 		cut(i);
 	node_stop(i);
+	run_until(!peer_of(1, i)->session, 20000);
+	if (rotate)
+		port_key_rotate(port_of(1));
 	run(300);
+	assert_int_equal(count(1, 'P'), before);
 	node_start(i);
 }
 
@@ -760,7 +776,7 @@ static void test_restart(void **state)
 		int i = round / 2 ? 2 : 0;
 
 		key = nodes[i].key;
-		restart(i, round % 2);
+		restart(i, round % 2, round == 1);
 		assert_memory_equal(&nodes[i].key, &key, sizeof(key));
 		join(0, i ? 2 : 1);
 		run_until(keyed(0, i ? 2 : 1), 20000);
@@ -789,7 +805,7 @@ static void test_sweep(void **state)
 	node_stop(2);
 	memset(nodes[2].peers, 0, sizeof(nodes[2].peers)); /* without power */
 	key = nodes[0].key;
-	restart(0, true);
+	restart(0, true, false);
 	join(0, 1);
 	run_until(keyed(0, 1), 20000);
 	run_until(memcmp(&nodes[0].key, &key, sizeof(key)), 20000);
@@ -826,6 +842,95 @@ static void test_replace(void **state)
 	assert_int_equal(drops_seen, 0);
 }
 
+/* --- A neighbour that speaks for itself: it has the key of a node, and says what it likes --- */
+
+struct raw {
+	SSL_CTX *tls;
+	struct bufferevent *bev;
+	bool up;
+	bool closed;
+	unsigned int heard[PROTO_TYPE_MAX];
+	char bye[600];
+	struct proto_key key;
+};
+
+static void raw_read(struct bufferevent *bev, void *data)
+{
+	struct evbuffer *input = bufferevent_get_input(bev);
+	struct proto_letter letter;
+	struct raw *raw = data;
+	uint8_t *bytes;
+	uint32_t len;
+
+	while (evbuffer_copyout(input, &len, sizeof(len)) == sizeof(len)) {
+		len = ntohl(len);
+		if (evbuffer_get_length(input) < 4 + len)
+			return;
+		bytes = evbuffer_pullup(input, 4 + len);
+		assert_int_equal(proto_decode(&letter, bytes + 4, len, NULL), 0);
+		raw->heard[letter.type]++;
+		if (letter.type == PROTO_BYE)
+			snprintf(raw->bye, sizeof(raw->bye), "%.*s", (int)letter.bye.len,
+				 letter.bye.text);
+		if (letter.type == PROTO_PORT_KEY)
+			raw->key = letter.key;
+		proto_free(&letter);
+		evbuffer_drain(input, 4 + len);
+	}
+}
+
+static void raw_event(struct bufferevent *bev, short what, void *data)
+{
+	struct raw *raw = data;
+
+	(void)bev;
+	if (what & BEV_EVENT_CONNECTED)
+		raw->up = true;
+	else
+		raw->closed = true;
+	ERR_clear_error();
+}
+
+static int trust_all(X509_STORE_CTX *ctx, void *data)
+{
+	(void)ctx;
+	(void)data;
+	return 1;
+}
+
+/* Connects to node @to, with the key of node @as, or without one. */
+static void raw_open(struct raw *raw, int as, int to, int version)
+{
+	struct identity identity = { 0 };
+	struct sockaddr_in6 from = remote_of(as < 0 ? 77 : as);
+	int fds[2];
+
+	memset(raw, 0, sizeof(*raw));
+	make_pair(fds);
+	raw->tls = SSL_CTX_new(TLS_method());
+	SSL_CTX_set_max_proto_version(raw->tls, version);
+	SSL_CTX_set_cert_verify_callback(raw->tls, trust_all, NULL);
+	if (as >= 0) {
+		assert_int_equal(identity_open(&identity, nodes[as].path, NULL), 0);
+		SSL_CTX_use_certificate(raw->tls, identity.certificate);
+		SSL_CTX_use_PrivateKey(raw->tls, identity.key);
+		identity_close(&identity);
+	}
+	raw->bev = bufferevent_openssl_socket_new(base, fds[0], SSL_new(raw->tls),
+						  BUFFEREVENT_SSL_CONNECTING,
+						  BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_setcb(raw->bev, raw_read, NULL, raw_event, raw);
+	bufferevent_enable(raw->bev, EV_READ | EV_WRITE);
+	session_accept(port_of(to), fds[1], &from);
+}
+
+static void raw_close(struct raw *raw)
+{
+	bufferevent_free(raw->bev);
+	SSL_CTX_free(raw->tls);
+	run(5);
+}
+
 /* --- Trust --- */
 
 static void trust_again(int i)
@@ -856,6 +961,7 @@ static void say_of(struct config_peer *peer, int i, uint32_t state)
 static void test_stranger(void **state)
 {
 	struct config_peer known;
+	struct raw raw;
 
 	(void)state;
 	say_of(&known, 0, CROWDSHARE_PEER_FREE);
@@ -867,12 +973,15 @@ static void test_stranger(void **state)
 	run(500);
 	assert_null(peer_of(2, 1));
 	assert_null(peer_of(1, 2));
+	/* TLS itself does not let it in: there is not even a HELLO */
+	session_reload(&nodes[2].daemon, NULL);
+	raw_open(&raw, 1, 2, TLS1_3_VERSION);
+	run_until(raw.closed, 20000);
+	assert_int_equal(raw.heard[PROTO_HELLO] + raw.heard[PROTO_BYE], 0);
+	raw_close(&raw);
 	assert_false(nodes[2].peers[1].used);
 	assert_false(nodes[1].peers[2].used);
 	assert_string_equal(peer_of(2, 0)->name, "node0");
-	/* it waits before it tries again, and so does who refused it */
-	session_connect(port_of(1), (struct sockaddr_in6[]){ remote_of(2) });
-	assert_false(session_pending(port_of(1), (struct sockaddr_in6[]){ remote_of(2) }));
 }
 
 static void test_revoked(void **state)
@@ -984,94 +1093,7 @@ static void test_no_auth(void **state)
 	assert_false(in_session(0, 1));
 }
 
-/* --- A neighbour that speaks for itself: it has the key of a node, and says what it likes --- */
-
-struct raw {
-	SSL_CTX *tls;
-	struct bufferevent *bev;
-	bool up;
-	bool closed;
-	unsigned int heard[PROTO_TYPE_MAX];
-	char bye[600];
-	struct proto_key key;
-};
-
-static void raw_read(struct bufferevent *bev, void *data)
-{
-	struct evbuffer *input = bufferevent_get_input(bev);
-	struct proto_letter letter;
-	struct raw *raw = data;
-	uint8_t *bytes;
-	uint32_t len;
-
-	while (evbuffer_copyout(input, &len, sizeof(len)) == sizeof(len)) {
-		len = ntohl(len);
-		if (evbuffer_get_length(input) < 4 + len)
-			return;
-		bytes = evbuffer_pullup(input, 4 + len);
-		assert_int_equal(proto_decode(&letter, bytes + 4, len, NULL), 0);
-		raw->heard[letter.type]++;
-		if (letter.type == PROTO_BYE)
-			snprintf(raw->bye, sizeof(raw->bye), "%.*s", (int)letter.bye.len,
-				 letter.bye.text);
-		if (letter.type == PROTO_PORT_KEY)
-			raw->key = letter.key;
-		proto_free(&letter);
-		evbuffer_drain(input, 4 + len);
-	}
-}
-
-static void raw_event(struct bufferevent *bev, short what, void *data)
-{
-	struct raw *raw = data;
-
-	(void)bev;
-	if (what & BEV_EVENT_CONNECTED)
-		raw->up = true;
-	else
-		raw->closed = true;
-	ERR_clear_error();
-}
-
-static int trust_all(X509_STORE_CTX *ctx, void *data)
-{
-	(void)ctx;
-	(void)data;
-	return 1;
-}
-
-/* Connects to node @to, with the key of node @as, or without one. */
-static void raw_open(struct raw *raw, int as, int to, int version)
-{
-	struct identity identity = { 0 };
-	struct sockaddr_in6 from = remote_of(as < 0 ? 77 : as);
-	int fds[2];
-
-	memset(raw, 0, sizeof(*raw));
-	make_pair(fds);
-	raw->tls = SSL_CTX_new(TLS_method());
-	SSL_CTX_set_max_proto_version(raw->tls, version);
-	SSL_CTX_set_cert_verify_callback(raw->tls, trust_all, NULL);
-	if (as >= 0) {
-		assert_int_equal(identity_open(&identity, nodes[as].path, NULL), 0);
-		SSL_CTX_use_certificate(raw->tls, identity.certificate);
-		SSL_CTX_use_PrivateKey(raw->tls, identity.key);
-		identity_close(&identity);
-	}
-	raw->bev = bufferevent_openssl_socket_new(base, fds[0], SSL_new(raw->tls),
-						  BUFFEREVENT_SSL_CONNECTING,
-						  BEV_OPT_CLOSE_ON_FREE);
-	bufferevent_setcb(raw->bev, raw_read, NULL, raw_event, raw);
-	bufferevent_enable(raw->bev, EV_READ | EV_WRITE);
-	session_accept(port_of(to), fds[1], &from);
-}
-
-static void raw_close(struct raw *raw)
-{
-	bufferevent_free(raw->bev);
-	SSL_CTX_free(raw->tls);
-	run(5);
-}
+/* --- What the neighbour that speaks for itself says --- */
 
 static void raw_say(struct raw *raw, const struct proto_letter *letter)
 {
