@@ -261,7 +261,7 @@ race() {
 	expect "two CPUs race: used to the byte, the others refused" "$(tally 30)" \
 		"$((messages * bytes)) $messages"
 	expect "two CPUs race: one event" "$(exhausted 30)" 1
-	# the same frames at the same moment; with a wrong digest none becomes known: all are charged
+	# the same frames at once; with a wrong digest none becomes known: all are charged
 	contract add 31 rx bytes $((messages * bytes)) expiry +7200
 	before b
 	csmsg -s 200 -S 5000 -c "$messages" "${pairwise[@]}" --contract 31 --digest wrong \

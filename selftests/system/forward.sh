@@ -39,7 +39,8 @@ partition() {
 	rules "healed: at most once on each port" 'once *-* out'
 	rules "healed: what b got over the session it sends on to a" "exact a:cs0 in $work/right"
 	rules "healed: what c got over the session it sends on to d" "exact d:cs0 in $work/left"
-	note "reconciliation of two times $messages: $(get b '[.[] | .reconcile_bytes] | add' peers) bytes"
+	bytes=$(get b '[.[] | .reconcile_bytes] | add' peers)
+	note "reconciliation of two times $messages: $bytes bytes"
 }
 
 restart() {

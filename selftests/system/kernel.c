@@ -4,8 +4,8 @@
  *
  *	kernel open		opens it, and says why it can't; exit status 0 or 1
  *	kernel fake DIRECTORY	the rules, on the fake (fakekernel.c); needs no root
- *	kernel live DIRECTORY	the rules, and all else, on the real one, in the network namespace in
- *				which it is run (kernel.sh); makes interfaces there
+ *	kernel live DIRECTORY	the rules, and all else, on the real one, in the namespace in which
+ *				it is run (kernel.sh); makes interfaces there
  *
  * KTAP on standard output; the daemon's log on standard error. Nothing waits for a fixed time: what
  * takes time is waited for with a limit.
@@ -640,7 +640,8 @@ static void test_speed(int wire)
 	}
 	while (!waitpid(pid, &status, WNOHANG) && now_msec() < begun + 60000)
 		run(50);
-	printf("# 4000 frames were sent within %llu ms\n", (unsigned long long)(now_msec() - begun));
+	printf("# 4000 frames were sent within %llu ms\n",
+	       (unsigned long long)(now_msec() - begun));
 	check_sum(before, "a reader that does nothing else");
 }
 

@@ -62,7 +62,8 @@ conf() {
 		sessions: { hello = 1; timeout = ${timeout-6}; rotate = ${rotate-3600};
 			overlap = ${overlap-2}; };
 		store: { path = "$work/$1/store"; bytes = "${quota-64MiB}"; reconcile = 2; };
-		ports = ( { interface = "$1-*"; auth = "${auth-required}"; terms = "${terms-free}"; } );
+		ports = ( { interface = "$1-*"; auth = "${auth-required}";
+			terms = "${terms-free}"; } );
 		trust: { mode = "${trust-open}"; ${trusts-} };
 		${2-}
 	CONF

@@ -34,9 +34,8 @@ found() {
 	check "sessions come up by themselves" all_up a 1 b 2 c 1 || logs a b c
 	check "identity: mode 0600" [ "$(stat -c %a "$work/a/identity.key")" = 600 ]
 	check "the address is in fd00::/8" grep -q '^fd' <<<"$(address a)"
-	expect "csnl: the peer has keys for both directions" \
-		"$(csnl -n a -j peer show | jq -c '.[0] | [(.rx_key_ids | length >= 2), has("tx_key_id")]')" \
-		'[true,true]'
+	expect "csnl: the peer has keys for both directions" "$(csnl -n a -j peer show |
+		jq -c '.[0] | [(.rx_key_ids | length >= 2), has("tx_key_id")]')" '[true,true]'
 }
 
 flows() {
@@ -44,7 +43,8 @@ flows() {
 	csmsg -S 1 -c 50 --rate 200 --digests "$work/sent" a:cs0 || die csmsg
 	settle a b c
 	captured
-	rules "messages cross two hops, tagged" "exact b:cs0 in $work/sent" "exact c:cs0 in $work/sent"
+	rules "messages cross two hops, tagged" "exact b:cs0 in $work/sent" \
+		"exact c:cs0 in $work/sent"
 	check "nothing was refused" none_refused
 }
 

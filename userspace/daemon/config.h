@@ -178,8 +178,8 @@ struct config_policy {
  * struct config_offers - offers {}: what this node pays
  * @max_price: millipoints per MiB that are accepted without asking
  * @budget: millipoints that may be promised in a day
- * @ask: leave bids to "crowdshare offers accept|reject" that the rule does not accept; else they are
- *	rejected
+ * @ask: leave bids to "crowdshare offers accept|reject" that the rule does not accept; else they
+ *	are rejected
  * @wait: seconds that a bid waits for an answer
  */
 struct config_offers {

@@ -818,7 +818,7 @@ static int parse_digests(const json_t *digests, struct idset *only, struct cs_er
 		text = json_string_value(value);
 		if (!text || cs_unhex(text, digest, sizeof(digest)) < PROTO_ID_LEN)
 			return cs_error_set(error, -EINVAL,
-					    "'%s' is not a digest: give 32 or more hexadecimal digits",
+					    "'%s' is no digest: give 32 hexadecimal digits or more",
 					    text ? text : "");
 		if (idset_add(only, digest))
 			return cs_error_set(error, -ENOMEM, "out of memory");

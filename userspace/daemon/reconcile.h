@@ -17,7 +17,7 @@
 #define RECONCILE_SYMBOL_LEN	28	/* sum of ids 16, sum of hashes 8, count 4 */
 
 #define RECONCILE_MAX		(1 << 26)	/* ids of a set */
-#define RECONCILE_SYMBOLS_MAX	(1 << 22)	/* symbols that a decoder keeps, unless told otherwise */
+#define RECONCILE_SYMBOLS_MAX	(1 << 22)	/* that a decoder keeps, unless told otherwise */
 
 struct reconcile;
 

@@ -316,7 +316,7 @@ static json_t *on_store_cancel(struct daemon *daemon, const json_t *request,
 	}
 	if (!(item.flags & STORE_LOCAL)) {
 		cs_error_set(error, -EPERM,
-			     "its destination is another node, and only that can say that it arrived");
+			     "only its destination, another node, can say that it arrived");
 		return NULL;
 	}
 	cancel_delivered(daemon, digest, item.expiry);

@@ -780,7 +780,7 @@ int store_check(struct store *store, uint64_t *checked, struct cs_error *error)
 	*checked = 0;
 	if (store_each(store, check_one, checked))
 		return cs_error_set(error, -EILSEQ,
-				    "%s: message %llu is damaged; move the store away, the network fills a new one",
+				    "%s: message %llu is damaged; move the store away",
 				    store->path, (unsigned long long)*checked + 1);
 	return 0;
 }

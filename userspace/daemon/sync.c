@@ -4,7 +4,7 @@
  *
  *	leader (lower address)              follower
  *	RECONCILE salt, first symbols  →
- *	SYMBOLS                        ←    MORE                 until the difference is decoded
+ *	SYMBOLS                        ←    MORE                 until all is decoded
  *	                               ←    DIFF  yours, mine    what it lacks, what the leader lacks
  *	WANT  of mine                  →
  *	MESSAGE ...                    ⇄    MESSAGE ...
@@ -110,7 +110,7 @@ static void lead(struct peer *peer)
 	sync->again = false;
 	sync->began = daemon_ticks();
 	if (snapshot(peer, letter.symbols.salt)) {
-		log_warning("%s: the stores can't be reconciled: out of memory, or the store is damaged",
+		log_warning("%s: not reconciled: out of memory, or the store is damaged",
 			    peer_label(peer));
 		end_round(peer);
 		return;
@@ -269,8 +269,8 @@ static void send_diff(struct peer *peer, const struct reconcile_diff *diff)
 	letter.diff.nr_mine = ours;
 	sync->symbols_bytes += (letter.diff.nr_yours + ours) * PROTO_ID_LEN;
 	session_send(peer->session, &letter);
-	log_debug("%s: reconciled: it has %zu more, this node %zu", peer_label(peer), diff->nr_theirs,
-		  diff->nr_ours);
+	log_debug("%s: reconciled: it has %zu more, this node %zu", peer_label(peer),
+		  diff->nr_theirs, diff->nr_ours);
 	free(wanted);
 }
 

@@ -247,7 +247,9 @@ static void test_overhead(void **state)
 	static const struct {
 		size_t difference;
 		size_t most_percent;	/* the median of the trials */
-	} rows[] = { { 1, 150 }, { 2, 250 }, { 10, 200 }, { 30, 185 }, { 100, 165 }, { 1000, 145 } };
+	} rows[] = {
+		{ 1, 150 }, { 2, 250 }, { 10, 200 }, { 30, 185 }, { 100, 165 }, { 1000, 145 },
+	};
 	enum { TRIALS = 50 };
 	size_t used[TRIALS], i, j, d;
 
