@@ -379,7 +379,7 @@ int deal_sign(struct offer *offer, const struct proto_accept *accept,
 int deal_signed(struct offer *offer, const struct proto_signed *letter, struct cs_error *error)
 {
 	struct contract contract = { 0 };
-	struct deal *deal;
+	struct deal *deal = NULL;
 	int rc;
 
 	rc = contract_decode(&contract, offer->body, offer->body_len, error);
@@ -389,7 +389,7 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 		rc = commit(offer->peer->daemon, offer->peer, &contract, &deal, error);
 	}
 	contract_free(&contract);
-	if (rc)
+	if (rc || !deal)
 		return rc;
 	memset(deal->send, 1, deal->contract.nr_items);
 	pump_in(deal, 0, 0);

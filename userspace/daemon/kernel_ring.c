@@ -4,9 +4,9 @@
  *
  * The kernel fills one block of the ring after the other, and hands over each when it is full or
  * 100 ms old (Documentation/networking/packet_mmap.rst); frames are told from where they lie,
- * without a copy. When there is no block left it drops frames and counts them, exactly. A block that
- * is handed over with few frames in it is taken all the same, so it is also the number of blocks that
- * says how long the daemon may do something else: at least 3 seconds.
+ * without a copy. When there is no block left it drops frames and counts them, exactly. A block
+ * that is handed over with few frames in it is taken all the same, so it is also the number of
+ * blocks that says how long the daemon may do something else: at least 3 seconds.
  *
  * The socket is bound to all protocols of the device, as only so it gets what is sent too; a filter
  * lets in nothing but messages. A packet socket does not get what it sent itself (skb_loop_sk() in

@@ -188,8 +188,13 @@ static int open_identity(struct daemon *daemon, struct cs_error *error)
 	path_in_state(daemon, "identity.pub", path);
 	cs_hex(hex, daemon->identity.public, IDENTITY_PUBLIC_LEN);
 	file = fopen(path, "we");
-	if (!file || fprintf(file, "%s\n", hex) < 0 || fclose(file))
+	if (!file)
 		return cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
+	rc = fprintf(file, "%s\n", hex) < 0 ? -EIO : 0;
+	if (fclose(file) && !rc)
+		rc = -errno;
+	if (rc)
+		return cs_error_set(error, rc, "%s: %s", path, strerror(-rc));
 	return trust_open(&daemon->trust, config, error);
 }
 

@@ -41,6 +41,7 @@
 
 #define INDEX_MAX	(1u << 30)	/* a symbol behind it is never reached */
 #define NEVER		UINT32_MAX
+#define PIECE		256		/* symbols that are made at a time */
 #define SLACK		64		/* symbols that a tiny difference may take in vain */
 
 /**
@@ -71,6 +72,7 @@ struct due {
  * @heap: least symbol first; one for each entry that is waiting
  * @waiting: number in @heap
  * @heap_room: memory of @heap
+ * @heaped: @heap is in order
  */
 struct set {
 	struct entry	*entry;
@@ -79,6 +81,7 @@ struct set {
 	struct due	*heap;
 	size_t		waiting;
 	size_t		heap_room;
+	bool		heaped;
 };
 
 /**
@@ -183,20 +186,15 @@ static uint64_t hash_of(const struct reconcile *reconcile, const uint8_t *id)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* The least s with s * s >= x, for x < 2^63. */
+/* The least s with s * s >= x, for 0 < x < 2^63; digit by digit, without a branch to mispredict. */
 static uint64_t root_up(uint64_t x)
 {
-	uint64_t root = 0, bit = 1ull << 62, rest = x;
+	uint64_t root = 0, rest = x, bit = 1ull << ((63 - __builtin_clzll(x)) & ~1), fits;
 
-	while (bit > rest)
-		bit >>= 2;
 	while (bit) {
-		if (rest >= root + bit) {
-			rest -= root + bit;
-			root = (root >> 1) + bit;
-		} else {
-			root >>= 1;
-		}
+		fits = -(uint64_t)(rest >= root + bit);
+		rest -= (root + bit) & fits;
+		root = (root >> 1) + (bit & fits);
 		bit >>= 2;
 	}
 	return root + !!rest;
@@ -226,11 +224,11 @@ static uint32_t next_symbol(uint64_t hash, uint32_t i)
 	return j < INDEX_MAX ? j : NEVER;
 }
 
-/* Puts the entry at the root where it belongs. */
-static void sift_down(struct set *set)
+/* Puts the entry at @at where it belongs. */
+static void sift_down(struct set *set, size_t at)
 {
-	struct due *heap = set->heap, moved = heap[0];
-	size_t at = 0, child;
+	struct due *heap = set->heap, moved = heap[at];
+	size_t child;
 
 	while ((child = 2 * at + 1) < set->waiting) {
 		if (child + 1 < set->waiting && heap[child + 1].symbol < heap[child].symbol)
@@ -266,22 +264,55 @@ static void add_to(struct symbol *symbol, const struct entry *entry, int sign)
 	symbol->count = (uint32_t)symbol->count + (uint32_t)sign;
 }
 
-/* Adds what is mapped to symbol @at; @sign of each entry, or NULL: @all for all. */
-static void collect(struct set *set, uint32_t at, struct symbol *symbol, const int8_t *sign,
-		    int all)
+/* Adds what is mapped to symbol @at; each entry with the opposite of its @sign, if there is one. */
+static void collect(struct set *set, uint32_t at, struct symbol *symbol, const int8_t *sign)
 {
 	const struct entry *entry;
 	struct due *top = set->heap;
 
 	while (set->waiting && top->symbol == at) {
 		entry = &set->entry[top->entry];
-		add_to(symbol, entry, sign ? -sign[top->entry] : all);
+		add_to(symbol, entry, sign ? -sign[top->entry] : 1);
 		top->symbol = next_symbol(entry->hash, at);
-		if (top->symbol == NEVER)
-			*top = set->heap[--set->waiting];
-		if (set->waiting)
-			sift_down(set);
+		sift_down(set, 0);
 	}
+}
+
+/* The same for @count symbols from @at on, by looking at each entry once. */
+static void sweep(struct set *set, uint32_t at, struct symbol *symbols, size_t count)
+{
+	const struct entry *entry;
+	struct due *due;
+
+	for (due = set->heap; due < set->heap + set->waiting; due++) {
+		entry = &set->entry[due->entry];
+		while (due->symbol < at + count) {
+			add_to(&symbols[due->symbol - at], entry, 1);
+			due->symbol = next_symbol(entry->hash, due->symbol);
+		}
+	}
+	set->heaped = false;
+}
+
+/*
+ * Symbols of a set, the next ones from @at on. A few are collected by the heap, so that each costs
+ * only the entries that are mapped to it. Where there are many, so that most entries are in one of
+ * them anyway, it is faster to go through all entries in the order in which they lie.
+ */
+static void make_symbols(struct set *set, uint32_t at, struct symbol *symbols, size_t count)
+{
+	size_t i;
+
+	memset(symbols, 0, count * sizeof(*symbols));
+	if (count > at / 16) {
+		sweep(set, at, symbols, count);
+		return;
+	}
+	for (i = set->heaped ? 0 : set->waiting / 2; i > 0; i--)
+		sift_down(set, i - 1);
+	set->heaped = true;
+	for (i = 0; i < count; i++)
+		collect(set, at + i, &symbols[i], NULL);
 }
 
 /*
@@ -433,23 +464,29 @@ static uint64_t get_be(const uint8_t *p, int bytes)
  * @out: gets @count times RECONCILE_SYMBOL_LEN bytes
  * @count: how many
  *
- * Return: how many were made: @count; less only without memory, or beyond a thousand million.
+ * Return: how many were made: @count; less only without memory, or beyond a thousand million, or if
+ * this is a decoder.
  */
 size_t reconcile_symbols(struct reconcile *reconcile, uint8_t *out, size_t count)
 {
-	struct symbol symbol;
-	size_t n;
+	struct symbol symbols[PIECE];
+	size_t i, n, done = 0;
 
 	if (fix(reconcile, ENCODER))
 		return 0;
-	for (n = 0; n < count && reconcile->at < INDEX_MAX; n++, out += RECONCILE_SYMBOL_LEN) {
-		memset(&symbol, 0, sizeof(symbol));
-		collect(&reconcile->own, reconcile->at++, &symbol, NULL, 1);
-		memcpy(out, symbol.id, RECONCILE_ID_LEN);
-		put_be(out + RECONCILE_ID_LEN, symbol.hash, 8);
-		put_be(out + RECONCILE_ID_LEN + 8, (uint32_t)symbol.count, 4);
+	if (count > INDEX_MAX - reconcile->at)
+		count = INDEX_MAX - reconcile->at;
+	for (; done < count; done += n) {
+		n = count - done < PIECE ? count - done : PIECE;
+		make_symbols(&reconcile->own, reconcile->at, symbols, n);
+		reconcile->at += n;
+		for (i = 0; i < n; i++, out += RECONCILE_SYMBOL_LEN) {
+			memcpy(out, symbols[i].id, RECONCILE_ID_LEN);
+			put_be(out + RECONCILE_ID_LEN, symbols[i].hash, 8);
+			put_be(out + RECONCILE_ID_LEN + 8, (uint32_t)symbols[i].count, 4);
+		}
 	}
-	return n;
+	return done;
 }
 
 /**
@@ -550,11 +587,12 @@ static int peel(struct reconcile *reconcile, uint32_t from)
 	return mapped ? 0 : -EBADMSG;
 }
 
-/* A symbol that came: what is ours, and what was found, is subtracted. */
-static int receive(struct reconcile *reconcile, const uint8_t *bytes)
+/* A symbol that came: what is ours, @own, and what was found, is subtracted. */
+static int receive(struct reconcile *reconcile, const uint8_t *bytes, const struct symbol *own)
 {
 	uint32_t at = reconcile->at, count = get_be(bytes + RECONCILE_ID_LEN + 8, 4);
 	struct symbol *symbol;
+	int i;
 
 	if (!at)
 		reconcile->theirs = count;
@@ -570,11 +608,11 @@ static int receive(struct reconcile *reconcile, const uint8_t *bytes)
 		return -ENOMEM;
 	reconcile->symbol = symbol;
 	symbol += at;
-	memcpy(symbol->id, bytes, RECONCILE_ID_LEN);
-	symbol->hash = get_be(bytes + RECONCILE_ID_LEN, 8);
-	symbol->count = count;
-	collect(&reconcile->own, at, symbol, NULL, -1);
-	collect(&reconcile->peeled, at, symbol, reconcile->sign, 0);
+	for (i = 0; i < RECONCILE_ID_LEN; i++)
+		symbol->id[i] = bytes[i] ^ own->id[i];
+	symbol->hash = get_be(bytes + RECONCILE_ID_LEN, 8) ^ own->hash;
+	symbol->count = count - (uint32_t)own->count;
+	collect(&reconcile->peeled, at, symbol, reconcile->sign);
 	reconcile->at++;
 	return look_at(reconcile, at);
 }
@@ -612,16 +650,22 @@ static int finish(struct reconcile *reconcile, struct reconcile_diff *diff)
 
 static int decode(struct reconcile *reconcile, const uint8_t *symbols, size_t count)
 {
+	struct symbol own[PIECE];
+	size_t i, n;
 	uint32_t at;
 	int rc = 0;
 
-	for (; count && !rc; count--, symbols += RECONCILE_SYMBOL_LEN) {
-		rc = receive(reconcile, symbols);
-		while (!rc && reconcile->nr_pending) {
-			at = reconcile->pending[--reconcile->nr_pending];
-			/* another one may have given the same id away since */
-			if (is_pure(reconcile, &reconcile->symbol[at]))
-				rc = peel(reconcile, at);
+	for (; count && !rc; count -= n) {
+		n = count < PIECE ? count : PIECE;
+		make_symbols(&reconcile->own, reconcile->at, own, n);
+		for (i = 0; i < n && !rc; i++, symbols += RECONCILE_SYMBOL_LEN) {
+			rc = receive(reconcile, symbols, &own[i]);
+			while (!rc && reconcile->nr_pending) {
+				at = reconcile->pending[--reconcile->nr_pending];
+				/* another one may have given the same id away since */
+				if (is_pure(reconcile, &reconcile->symbol[at]))
+					rc = peel(reconcile, at);
+			}
 		}
 	}
 	return rc;

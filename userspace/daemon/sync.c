@@ -4,7 +4,7 @@
  *
  *	leader (lower address)              follower
  *	RECONCILE salt, first symbols  →
- *	SYMBOLS                        ←    MORE                 until all is decoded
+ *	SYMBOLS                        ←    MORE                 until decoded
  *	                               ←    DIFF  yours, mine    what it lacks, what the leader lacks
  *	WANT  of mine                  →
  *	MESSAGE ...                    ⇄    MESSAGE ...

@@ -112,6 +112,36 @@ static void test_vector(void **state)
 	reconcile_free(set);
 }
 
+/* However many are made at a time, by the heap or in one sweep: the same ones. */
+static void test_steps(void **state)
+{
+	static const size_t steps[] = { 1, 7, 100, 2000 };
+	enum { IDS = 3000, SYMBOLS = 2000 };
+	uint8_t *symbols[4], *ids;
+	struct reconcile *set;
+	size_t i, at, n;
+
+	(void)state;
+	random_state = 9;
+	ids = random_ids(IDS);
+	for (i = 0; i < 4; i++) {
+		set = set_of(salt, ids, IDS);
+		symbols[i] = malloc(SYMBOLS * SYMBOL);
+		assert_non_null(symbols[i]);
+		for (at = 0; at < SYMBOLS; at += n) {
+			/* now few, now many */
+			n = at % 3 ? 1 : steps[i];
+			n = n < SYMBOLS - at ? n : SYMBOLS - at;
+			assert_int_equal(reconcile_symbols(set, symbols[i] + at * SYMBOL, n), n);
+		}
+		assert_memory_equal(symbols[i], symbols[0], SYMBOLS * SYMBOL);
+		reconcile_free(set);
+	}
+	for (i = 0; i < 4; i++)
+		free(symbols[i]);
+	free(ids);
+}
+
 /* The hash is SipHash-2-4: vector 16 of its authors. */
 static void test_hash(void **state)
 {
@@ -480,6 +510,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vector),
+		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_density),
 		cmocka_unit_test(test_differences),
