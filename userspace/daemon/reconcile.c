@@ -283,8 +283,10 @@ static void sweep(struct set *set, uint32_t at, struct symbol *symbols, size_t c
 {
 	const struct entry *entry;
 	struct due *due;
+	size_t i;
 
-	for (due = set->heap; due < set->heap + set->waiting; due++) {
+	for (i = 0; i < set->waiting; i++) {
+		due = &set->heap[i];
 		entry = &set->entry[due->entry];
 		while (due->symbol < at + count) {
 			add_to(&symbols[due->symbol - at], entry, 1);

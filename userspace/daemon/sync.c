@@ -5,7 +5,7 @@
  *	leader (lower address)              follower
  *	RECONCILE salt, first symbols  →
  *	SYMBOLS                        ←    MORE                 until decoded
- *	                               ←    DIFF  yours, mine    what it lacks, what the leader lacks
+ *	                               ←    DIFF  yours, mine    what it and the leader lack
  *	WANT  of mine                  →
  *	MESSAGE ...                    ⇄    MESSAGE ...
  *
