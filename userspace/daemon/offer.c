@@ -81,21 +81,22 @@ static void trim(struct offers *offers)
 	}
 }
 
-static struct offer *offer_new(struct peer *peer, bool out, const struct proto_offer_item *items,
-			       size_t nr_items)
+static struct offer *offer_new(struct peer *peer, bool out, const struct proto_offer *letter)
 {
 	struct offers *offers = peer->daemon->offers;
 	struct offer *offer = calloc(1, sizeof(*offer));
 
 	if (!offer)
 		return NULL;
-	offer->items = calloc(nr_items, sizeof(*items));
+	offer->items = calloc(letter->nr_items, sizeof(*offer->items));
 	if (!offer->items) {
 		free(offer);
 		return NULL;
 	}
-	memcpy(offer->items, items, nr_items * sizeof(*items));
-	offer->nr_items = nr_items;
+	memcpy(offer->items, letter->items, letter->nr_items * sizeof(*offer->items));
+	memcpy(offer->destination, letter->destination, CS_ADDR_LEN);
+	offer->nr_items = letter->nr_items;
+	offer->id = letter->offer;
 	offer->peer = peer;
 	offer->out = out;
 	offer->show = offers->next_show++;
@@ -285,13 +286,8 @@ static void on_offer(struct peer *peer, const struct proto_offer *asked)
 
 	if (find(peer, false, asked->offer))
 		return;
-	offer = offer_new(peer, false, asked->items, asked->nr_items);
-	no.no.reason = POLICY_ERROR;
-	if (offer) {
-		offer->id = asked->offer;
-		memcpy(offer->destination, asked->destination, CS_ADDR_LEN);
-		no.no.reason = judge(offer);
-	}
+	offer = offer_new(peer, false, asked);
+	no.no.reason = offer ? judge(offer) : POLICY_ERROR;
 	if (!no.no.reason) {
 		if (send_bid(offer))
 			return;
@@ -530,31 +526,27 @@ static bool asking(const struct peer *peer)
 /* Offers what there is, of one destination; how many messages, or a negative errno. */
 static int make(struct peer *peer, const struct idset *only)
 {
-	struct gather *gather = calloc(1, sizeof(*gather));
-	struct proto_offer *letter;
+	static struct gather gather; /* large, and used by one at a time */
+	struct proto_offer *letter = &gather.letter.offer;
 	struct offer *offer = NULL;
 	size_t i, count;
 
-	if (!gather)
-		return -ENOMEM;
-	gather->peer = peer;
-	gather->only = only;
-	gather->letter.type = PROTO_OFFER;
-	letter = &gather->letter.offer;
-	letter->items = gather->items;
+	gather.peer = peer;
+	gather.only = only;
+	gather.any = false;
+	gather.letter.type = PROTO_OFFER;
+	letter->items = gather.items;
+	letter->nr_items = 0;
 	letter->offer = peer->daemon->offers->next_id++;
-	store_each(peer->daemon->store, gather_item, gather);
+	store_each(peer->daemon->store, gather_item, &gather);
 	count = letter->nr_items;
 	if (count)
-		offer = offer_new(peer, true, gather->items, count);
+		offer = offer_new(peer, true, letter);
 	if (offer) {
-		offer->id = letter->offer;
-		memcpy(offer->destination, letter->destination, CS_ADDR_LEN);
 		for (i = 0; i < count; i++)
-			idset_add(&peer->offered, gather->items[i].digest);
-		session_send(peer->session, &gather->letter);
+			idset_add(&peer->offered, gather.items[i].digest);
+		session_send(peer->session, &gather.letter);
 	}
-	free(gather);
 	return count && !offer ? -ENOMEM : (int)count;
 }
 
