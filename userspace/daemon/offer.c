@@ -523,6 +523,11 @@ static bool asking(const struct peer *peer)
 	return false;
 }
 
+/* an offer belongs to the daemon's list, of which GCC 12 loses sight through the peer's pointer */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* Offers what there is, of one destination; how many messages, or a negative errno. */
 static int make(struct peer *peer, const struct idset *only)
 {
