@@ -16,6 +16,7 @@ umask 077
 bytes=352	# of a frame, from the link header on
 seed=100
 messages=$(amount 800 200)	# of each of two that race
+rate=$(amount 1000 100)	# of traffic under which contracts go
 
 do_csnl() { csnl -n "$@" || die "csnl -n $*"; }
 
@@ -125,12 +126,12 @@ limits() {
 	before b
 	from_s -c 10 "${pairwise[@]}" --contract 10
 	# in a slow guest a second may pass
-	local new rate
+	local new over
 	settle b
 	new=$(($(counter b port:b-s new) - $(awk '/ port:b-s new / { print $4 }' "$work/before")))
-	rate=$(counter b port:b-s drops.rate)
+	over=$(counter b port:b-s drops.rate)
 	check "exhausted ones were not charged to the limit, which lets one pass" test "$new" -ge 1
-	check "the limit refuses some" test "$rate" -gt 0 -a $((new + rate)) = 10
+	check "the limit refuses some" test "$over" -gt 0 -a $((new + over)) = 10
 	expect "what the limit refused is not charged to the contract" "$(tally 10)" \
 		"$((new * bytes)) 0"
 	do_csnl b peer set "$s" port b-s rate 0
@@ -282,7 +283,7 @@ removal() {
 	local i pid total rounds
 	rounds=$(amount 8 3)
 	before b
-	csmsg -s 200 -S 6000 -c 1000000 --rate 2000 "${pairwise[@]}" --contract 40 s:s-b &
+	csmsg -s 200 -S 6000 -c 1000000 --rate "$rate" "${pairwise[@]}" --contract 40 s:s-b &
 	pid=$!
 	background+=("$pid")
 	for ((i = 0; i < rounds; i++)); do
@@ -315,7 +316,7 @@ peer_of_s() {
 peer_removal() {
 	local i pid rounds
 	rounds=$(amount 6 2)
-	csmsg -s 200 -S 7000 -c 1000000 --rate 2000 "${pairwise[@]}" --contract 40 s:s-b &
+	csmsg -s 200 -S 7000 -c 1000000 --rate "$rate" "${pairwise[@]}" --contract 40 s:s-b &
 	pid=$!
 	background+=("$pid")
 	for ((i = 0; i < rounds; i++)); do

@@ -419,7 +419,7 @@ static void test_addresses(void)
 
 	check(link_no_local("l0"), "no link-local address without IPv6");
 	shell("ip link set l0 down; sysctl -qw net.ipv6.conf.l0.disable_ipv6=0 "
-	      "net.ipv6.conf.l0.dad_transmits=1 net.ipv6.conf.l0.accept_dad=1; "
+	      "net.ipv6.conf.l0.dad_transmits=3 net.ipv6.conf.l0.accept_dad=1; "
 	      "ip link set l0 up");
 	expect(link_local, "l0", "the link-local address is told");
 	check(!system("test -z \"$(ip -6 addr show dev l0 tentative)\""),
