@@ -426,10 +426,11 @@ static void test_addresses(void)
 	      "once it may be used");
 	shell("ip -6 addr flush dev l0");
 	expect(link_no_local, "l0", "it is removed");
-	shell("ip -6 addr add fe80::1/64 dev l0 nodad && ip -6 addr add fe80::2/64 dev l0 nodad");
-	check(wait_for(local_is, &one, LIMIT_MSEC), "of two the first is taken");
-	run(200);
-	check(local_is(&one), "and kept");
+	shell("ip -6 addr add fe80::1/64 dev l0 nodad");
+	check(wait_for(local_is, &one, LIMIT_MSEC), "another one comes");
+	shell("ip -6 addr add fe80::2/64 dev l0 nodad");
+	run(300);
+	check(local_is(&one), "of two the first is kept");
 	shell("ip -6 addr del fe80::1/64 dev l0");
 	check(wait_for(local_is, &two, LIMIT_MSEC), "until it goes");
 	shell("ip link add d0 type dummy");
@@ -869,17 +870,22 @@ static unsigned int descriptors(void)
 	return n;
 }
 
-/* The daemon is restarted: the device is there. */
+/* The daemon is restarted: the device is there. One that is being made sure of has no address. */
 static void test_again(void)
 {
 	unsigned int i, before = descriptors(), good = 0;
 	struct cs_error error = { "" };
 	struct kernel *second;
 
+	shell("ip link add t0 type veth peer name t1 && sysctl -qw net.ipv6.conf.t0.disable_ipv6=0 "
+	      "net.ipv6.conf.t0.dad_transmits=100 net.ipv6.conf.t0.accept_dad=1 && "
+	      "ip link set t1 up && ip link set t0 up && for i in $(seq 50); do "
+	      "ip -6 addr show dev t0 tentative | grep -q fe80 && exit; sleep 0.1; done; exit 1");
 	for (i = 0; i < 20; i++) {
 		second = kernel_open(base, &error);
 		if (!second)
 			break;
+		told.nr_links = 0;
 		good += !second->ops->device(second, &device, address, &error) &&
 			!second->ops->start(second, &events, NULL, &error) &&
 			!memcmp(second->lladdr, kernel->lladdr, KERNEL_LLADDR_LEN);
@@ -888,6 +894,8 @@ static void test_again(void)
 	}
 	check_rc(good, 20, &error, NULL, "the device is found again, whoever made it");
 	check(descriptors() == before, "and nothing left open");
+	check(link_no_local("t0"), "an address that is not yet sure is not told");
+	check(!system("ip -6 addr show dev t0 tentative | grep -q fe80"), "it still is not");
 }
 
 /* How long it took so far: for whoever wonders where the time goes. */
