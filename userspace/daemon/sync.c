@@ -237,7 +237,9 @@ static uint8_t *pick(struct peer *peer, const uint8_t *ids, size_t count, size_t
 	const uint8_t *id;
 
 	*picked = 0;
-	for (i = 0; wanted && i < count; i++) {
+	if (!wanted)
+		return NULL;
+	for (i = 0; i < count; i++) {
 		id = ids + i * PROTO_ID_LEN;
 		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
 			cancel_tell(peer, id);
