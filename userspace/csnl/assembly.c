@@ -22,6 +22,7 @@
 #include "csnl/assembly.h"
 #include "csnl/chunk.h"
 #include "csnl/rawsocket.h"
+#include "lib/hex.h"
 
 #define FINISHED_IDS	4096
 #define RANGES_MAX	4096
@@ -215,7 +216,7 @@ static void make_room(struct assembly *as, uint64_t bytes)
 		for (i = 1, oldest = 0; i < as->n_chunks; i++)
 			if (as->chunks[i].last < as->chunks[oldest].last)
 				oldest = i;
-		to_hex(id, as->chunks[oldest].id, CS_CHUNK_ID_LEN);
+		cs_hex(id, as->chunks[oldest].id, CS_CHUNK_ID_LEN);
 		note(as, "chunk %s given up: too many incomplete chunks; it lacked %u of %u slices",
 		     id, as->chunks[oldest].missing, as->chunks[oldest].n);
 		chunk_remove(as, &as->chunks[oldest]);
@@ -294,7 +295,7 @@ static int file_open(struct assembly *as, struct file *file)
 	char object[33];
 	int try;
 
-	to_hex(object, file->head.object, sizeof(file->head.object));
+	cs_hex(object, file->head.object, sizeof(file->head.object));
 	snprintf(file->part, sizeof(file->part), ".csnl-%s.part", object);
 	for (try = 0; try < 2; try++) {
 		file->fd = openat(as->directory, file->part, O_RDWR | O_CREAT | O_EXCL |
@@ -496,7 +497,7 @@ static void chunk_finish(struct assembly *as, struct chunk *chunk, double now)
 	memcpy(as->finished[as->n_finished++ % FINISHED_IDS], chunk->id, CS_CHUNK_ID_LEN);
 	wrong = chunk_store(as, chunk, now);
 	if (wrong) {
-		to_hex(id, chunk->id, CS_CHUNK_ID_LEN);
+		cs_hex(id, chunk->id, CS_CHUNK_ID_LEN);
 		note(as, "chunk %s ignored: %s", id, wrong);
 	}
 	chunk_remove(as, chunk);
@@ -605,7 +606,7 @@ unsigned int assembly_incomplete(struct assembly *as)
 		as->ops.incomplete(what, missing, as->data);
 	}
 	for (i = 0; i < as->n_chunks; i++) {
-		to_hex(id, as->chunks[i].id, CS_CHUNK_ID_LEN);
+		cs_hex(id, as->chunks[i].id, CS_CHUNK_ID_LEN);
 		snprintf(what, sizeof(what), "chunk %s", id);
 		missing_slices(&as->chunks[i], list, sizeof(list));
 		snprintf(missing, sizeof(missing), "%u of %u slices: %s", as->chunks[i].missing,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "csnl/csnl.h"
+#include "lib/hex.h"
 
 /**
  * put - set a member of an object, which takes over the value
@@ -90,11 +91,9 @@ void put_addr(json_t *object, const char *key, const struct nlattr *attr)
 
 void put_hex(json_t *object, const char *key, const uint8_t *bytes, size_t len)
 {
-	char text[2 * 64 + 1] = "";
-	size_t i;
+	char text[2 * 64 + 1];
 
-	for (i = 0; i < len && i < 64; i++)
-		sprintf(text + 2 * i, "%02x", bytes[i]);
+	cs_hex(text, bytes, len < 64 ? len : 64);
 	put(object, key, json_string(text));
 }
 

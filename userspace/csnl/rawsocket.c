@@ -47,18 +47,6 @@ double seconds_now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/**
- * to_hex - bytes as hexadecimal digits; @text has room for 2 * @len + 1
- */
-void to_hex(char *text, const uint8_t *bytes, size_t len)
-{
-	size_t i;
-
-	*text = '\0';
-	for (i = 0; i < len; i++)
-		sprintf(text + 2 * i, "%02x", bytes[i]);
-}
-
 static void set_buffer(int fd, int forced, int plain)
 {
 	int size = BUFFER_SIZE;

@@ -29,6 +29,5 @@ extern volatile sig_atomic_t stop_signal;
 void rawsocket_open(struct rawsocket *raw, const char *name, uint32_t ifindex);
 void stop_on_signals(void);
 double seconds_now(void);
-void to_hex(char *text, const uint8_t *bytes, size_t len);
 
 #endif /* CSNL_RAWSOCKET_H */

@@ -17,6 +17,7 @@
 #include "csnl/assembly.h"
 #include "csnl/csnl.h"
 #include "csnl/rawsocket.h"
+#include "lib/hex.h"
 
 static const char usage[] =
 	"Usage: csnl recv dev DEV [to ADDR] [timeout SEC] [count N] [-q|--no-progress] DIR\n"
@@ -149,7 +150,7 @@ static void on_done(const struct assembly_file *file, void *data)
 
 	r->files++;
 	clear_progress(r);
-	to_hex(sha512, file->sha512, CS_DIGEST_LEN);
+	cs_hex(sha512, file->sha512, CS_DIGEST_LEN);
 	if (r->cs->json) {
 		line = json_object();
 		put(line, "event", json_string("file"));

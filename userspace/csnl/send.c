@@ -22,6 +22,7 @@
 #include "csnl/chunk.h"
 #include "csnl/csnl.h"
 #include "csnl/rawsocket.h"
+#include "lib/hex.h"
 
 static const char usage[] =
 	"Usage: csnl send dev DEV to ADDR [slice N] [lifetime SEC] [rate MBIT] [hops N]\n"
@@ -385,7 +386,7 @@ static void send_chunk(struct args *args, struct sending *s, const uint8_t *chun
 
 	if (getrandom(frame.message.chunk_id, CS_CHUNK_ID_LEN, 0) != CS_CHUNK_ID_LEN)
 		args_die(args, "random numbers: %s", strerror(errno));
-	to_hex(id, frame.message.chunk_id, CS_CHUNK_ID_LEN);
+	cs_hex(id, frame.message.chunk_id, CS_CHUNK_ID_LEN);
 	json_array_append_new(s->chunk_ids, json_string(id));
 	frame.message.chunk_length = length;
 	frame.message.k = frame.message.n = n;
@@ -440,8 +441,8 @@ static void summary(const struct csnl *cs, const struct sending *s, json_t *refu
 	json_t *out = json_object();
 	char object[33], sha512[129];
 
-	to_hex(object, s->head.object, sizeof(s->head.object));
-	to_hex(sha512, s->head.sha512, sizeof(s->head.sha512));
+	cs_hex(object, s->head.object, sizeof(s->head.object));
+	cs_hex(sha512, s->head.sha512, sizeof(s->head.sha512));
 	put(out, "name", json_string(s->head.name));
 	put(out, "bytes", json_integer(s->head.total));
 	put(out, "sha512", json_string(sha512));

@@ -29,6 +29,7 @@
 #include <openssl/x509v3.h>
 
 #include "daemon/identity.h"
+#include "lib/file.h"
 
 #define ADDRESS_CONTEXT	"crowdshare address v1" /* with its NUL */
 #define FILE_MAX	(64 * 1024) /* a key takes 119 bytes, a certificate under 1,000 */
@@ -238,37 +239,14 @@ static int make_directory(const char *path, struct cs_error *error)
 	return 0;
 }
 
-/* The name in the directory is on the disk only when the directory is. */
-static int sync_directory(const char *path)
-{
-	char copy[PATH_MAX];
-	int fd, rc;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
 static int write_fd(int fd, const char *data, size_t len, mode_t mode)
 {
-	ssize_t n;
+	int rc;
 
 	if (fchmod(fd, mode))
 		return -errno;
-	while (len) {
-		n = write(fd, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= n;
-	}
-	return fsync(fd) ? -errno : 0;
+	rc = cs_file_write(fd, data, len);
+	return rc ? rc : fsync(fd) ? -errno : 0;
 }
 
 /*
@@ -295,7 +273,7 @@ static int write_new(const char *path, mode_t mode, const char *data, size_t len
 		rc = -errno;
 	unlink(tmp);
 	if (!rc)
-		rc = sync_directory(path);
+		rc = cs_file_sync_directory(path);
 	if (rc == -EEXIST)
 		return cs_error_set(error, rc,
 				    "%s: exists, and is never overwritten; name another", path);

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "daemon/ledgerfile.h"
+#include "lib/file.h"
 #include "lib/message.h"
 
 #define HEAD_CONTEXT	"crowdshare ledger head v1"
@@ -427,7 +427,6 @@ static int open_head(struct ledger *ledger, struct cs_error *error)
 /* A file of mode 0600, which its WAL takes over; its name is on the disk before anything in it. */
 static int create(const struct ledger *ledger, struct cs_error *error)
 {
-	char path[PATH_MAX];
 	int fd;
 
 	fd = open(ledger->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -435,12 +434,7 @@ static int create(const struct ledger *ledger, struct cs_error *error)
 		return cs_error_set(error, -errno, "ledger '%s': %s", ledger->path,
 				    strerror(errno));
 	close(fd);
-	snprintf(path, sizeof(path), "%s", ledger->path);
-	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
+	cs_file_sync_directory(ledger->path);
 	return 0;
 }
 

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,8 @@
 #include <openssl/evp.h>
 
 #include "daemon/policy.h"
+#include "lib/file.h"
+#include "lib/hex.h"
 
 #define DAY_SECONDS	86400
 #define NSEC_PER_SEC	1000000000ull
@@ -350,15 +351,15 @@ void policy_plan_count(struct policy_plan *plan, const struct config_policy *con
 static size_t plan_text(const struct policy_plan *plan, char text[PLAN_FILE_MAX])
 {
 	uint8_t sum[SUM_LEN];
-	size_t len, i;
+	size_t len;
 
 	len = snprintf(text, PLAN_FILE_MAX, "crowdshare plan %d\nmonth %" PRId64 "\nused %" PRIu64
 		       "\nrx %" PRIu64 "\ntx %" PRIu64 "\nsha256 ", PLAN_VERSION, plan->month,
 		       plan->used, plan->last_rx, plan->last_tx);
 	if (EVP_Digest(text, len, sum, NULL, EVP_sha256(), NULL) != 1)
 		return 0;
-	for (i = 0; i < SUM_LEN; i++, len += 2)
-		snprintf(text + len, PLAN_FILE_MAX - len, "%02x", sum[i]);
+	cs_hex(text + len, sum, SUM_LEN);
+	len += 2 * SUM_LEN;
 	text[len++] = '\n';
 	return len;
 }
@@ -419,36 +420,18 @@ int policy_plan_load(struct policy_plan *plan, const char *path, struct cs_error
 	return plan_parse(plan, text, len, path, error);
 }
 
-/* The name in the directory is on the disk only when the directory is. */
-static int sync_directory(const char *path)
-{
-	char copy[PATH_MAX];
-	int fd, rc;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
 /* Under one name, not a random one: what is killed while it writes leaves no more than one file. */
 static int replace(const char *path, const char *text, size_t len)
 {
 	char temp[PATH_MAX];
-	ssize_t written;
-	int fd, rc = 0;
+	int fd, rc;
 
 	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp))
 		return -ENAMETOOLONG;
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	written = write(fd, text, len);
-	if (written != (ssize_t)len)
-		rc = written < 0 ? -errno : -ENOSPC;
+	rc = cs_file_write(fd, text, len);
 	if (!rc && fsync(fd))
 		rc = -errno;
 	if (close(fd) && !rc)
@@ -457,7 +440,7 @@ static int replace(const char *path, const char *text, size_t len)
 		rc = -errno;
 	if (rc)
 		unlink(temp);
-	return rc ? rc : sync_directory(path);
+	return rc ? rc : cs_file_sync_directory(path);
 }
 
 /**

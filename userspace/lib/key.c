@@ -12,34 +12,18 @@
 
 #include <openssl/crypto.h>
 
+#include "lib/hex.h"
 #include "lib/key.h"
 
 #define HEX_LEN		(2 * CS_KEY_LEN)
 #define BASE64_LEN	44
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static int decode_hex(const char *text, uint8_t key[CS_KEY_LEN])
 {
-	int high, low, i;
+	char digits[HEX_LEN + 1] = "";
 
-	for (i = 0; i < CS_KEY_LEN; i++) {
-		high = hex_digit(text[2 * i]);
-		low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return -1;
-		key[i] = high << 4 | low;
-	}
-	return 0;
+	memcpy(digits, text, HEX_LEN);
+	return cs_unhex(digits, key, CS_KEY_LEN) == CS_KEY_LEN ? 0 : -1;
 }
 
 static int base64_digit(char c)

@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "lib/message.h"
 #include "lib/seenfile.h"
 
@@ -205,41 +205,9 @@ size_t seenfile_age(struct seenfile *file, uint64_t now)
 	return before - n;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-	ssize_t n;
-
-	while (size) {
-		n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= n;
-	}
-	return 0;
-}
-
-/* The name in the directory is on the disk only when the directory is. */
-static int sync_directory(const char *path)
-{
-	char copy[4096];
-	int fd, rc = 0;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd))
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
 static int write_fd(int fd, const char *temp, const char *path, const void *data, size_t size)
 {
-	int rc = write_all(fd, data, size);
+	int rc = cs_file_write(fd, data, size);
 
 	if (!rc && fsync(fd))
 		rc = -errno;
@@ -249,7 +217,7 @@ static int write_fd(int fd, const char *temp, const char *path, const void *data
 		rc = -errno;
 	if (rc)
 		unlink(temp);
-	return rc ? rc : sync_directory(path);
+	return rc ? rc : cs_file_sync_directory(path);
 }
 
 /**
@@ -264,7 +232,7 @@ int seenfile_write(const char *path, const void *data, size_t size, char *error,
 	int fd, rc;
 
 	if (!strcmp(path, "-")) {
-		rc = write_all(STDOUT_FILENO, data, size);
+		rc = cs_file_write(STDOUT_FILENO, data, size);
 	} else if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp)) {
 		rc = -ENAMETOOLONG;
 	} else {
