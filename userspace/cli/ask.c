@@ -202,6 +202,22 @@ json_t *cli_ask_list(struct cli *cli, const struct args *args, json_t *request)
 }
 
 /**
+ * cli_show() - ask the daemon for a list, and print it
+ * @cli: the run
+ * @args: for error messages
+ * @request: the question, taken over
+ * @columns: of the table
+ */
+void cli_show(struct cli *cli, const struct args *args, json_t *request,
+	      const struct column *columns)
+{
+	json_t *list = cli_ask_list(cli, args, request);
+
+	print_list(cli, list, columns);
+	json_decref(list);
+}
+
+/**
  * cli_do() - have the daemon do something, and print what it says
  * @cli: the run
  * @args: for error messages

@@ -99,6 +99,8 @@ json_t *request_new(const char *command);
 void request_put(json_t *request, const char *key, json_t *value);
 json_t *cli_ask(struct cli *cli, const struct args *args, json_t *request);
 json_t *cli_ask_list(struct cli *cli, const struct args *args, json_t *request);
+void cli_show(struct cli *cli, const struct args *args, json_t *request,
+	      const struct column *columns);
 void cli_do(struct cli *cli, const struct args *args, json_t *request);
 
 /* config.c */

@@ -103,10 +103,7 @@ static int show(struct cli *cli, struct args *args)
 	id = json_pack("{s:s, s:s}", "address", address, "public", hex);
 	if (!id)
 		args_die(args, "out of memory");
-	if (cli->json)
-		print_json(cli, id);
-	else
-		print_members(cli, id, columns);
+	print_object(cli, id, columns);
 	json_decref(id);
 	return EXIT_YES;
 }

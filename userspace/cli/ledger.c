@@ -332,10 +332,7 @@ static int balances(struct cli *cli, struct args *args)
 	if (ledger_balances(ledger, add_balance, list, &error))
 		args_die(args, "%s", error.text);
 	ledger_close(ledger);
-	if (cli->json)
-		print_json(cli, list);
-	else
-		print_table(cli, list, columns);
+	print_list(cli, list, columns);
 	json_decref(list);
 	return EXIT_YES;
 }

@@ -49,35 +49,6 @@ static const struct command objects[] = {
 	{ NULL, NULL },
 };
 
-static const struct command *command_find(const struct command *table, const char *word,
-					  const char *what)
-{
-	const struct command *c, *found = NULL;
-	char list[128] = "";
-	size_t len = 0;
-
-	for (c = table; c->name; c++) {
-		if (!strcmp(c->name, word))
-			return c;
-		if (!*word || strncmp(c->name, word, strlen(word)))
-			continue;
-		found = c;
-		if (len < sizeof(list))
-			len += snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "",
-					c->name);
-	}
-	if (!found)
-		die("%s '%s' is not known; try 'crowdshare help'", what, word);
-	if (strchr(list, ','))
-		die("%s '%s' is ambiguous: %s", what, word, list);
-	return found;
-}
-
-static bool is_help(const char *word)
-{
-	return !strcmp(word, "help") || !strcmp(word, "-h") || !strcmp(word, "--help");
-}
-
 /**
  * object_run() - run a command of an object
  * @cli: the run
@@ -91,7 +62,7 @@ int object_run(struct cli *cli, struct args *args, const struct object *object)
 	const struct command *command;
 	char what[48];
 
-	if (args->left && (is_help(*args->word) || is_help(args->word[args->left - 1]))) {
+	if (args->left && (args_is_help(*args->word) || args_is_help(args->word[args->left - 1]))) {
 		fputs(object->usage, stdout);
 		flush_output();
 		return EXIT_YES;
@@ -102,7 +73,7 @@ int object_run(struct cli *cli, struct args *args, const struct object *object)
 	if (!args->left)
 		die("%s: COMMAND is missing\n%s", object->name, object->usage);
 	snprintf(what, sizeof(what), "command of %s", object->name);
-	command = command_find(object->commands, *args->word, what);
+	command = args_find(object->commands, sizeof(*command), *args->word, what);
 	args->word++;
 	args->left--;
 	args_enter(args, command->name);
@@ -199,7 +170,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_TROUBLE;
 	}
-	object = command_find(objects, argv[first], "object");
+	object = args_find(objects, sizeof(*objects), argv[first], "object");
 	args.word = argv + first + 1;
 	args.left = argc - first - 1;
 	args_enter(&args, object->name);

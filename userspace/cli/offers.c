@@ -69,10 +69,7 @@ static int show_one(struct cli *cli, struct args *args)
 	json_array_foreach(list, i, offer) {
 		if (json_integer_value(json_object_get(offer, "id")) != id)
 			continue;
-		if (cli->json)
-			print_json(cli, offer);
-		else
-			print_members(cli, offer, members);
+		print_object(cli, offer, members);
 		json_decref(list);
 		return EXIT_YES;
 	}
@@ -83,16 +80,9 @@ static int show_one(struct cli *cli, struct args *args)
 
 static int show(struct cli *cli, struct args *args)
 {
-	json_t *list;
-
 	if (args->left)
 		return show_one(cli, args);
-	list = cli_ask_list(cli, args, request_new("offers"));
-	if (cli->json)
-		print_json(cli, list);
-	else
-		print_table(cli, list, table);
-	json_decref(list);
+	cli_show(cli, args, request_new("offers"), table);
 	return EXIT_YES;
 }
 

@@ -130,16 +130,9 @@ static int show_one(struct cli *cli, struct args *args)
 
 static int show(struct cli *cli, struct args *args)
 {
-	json_t *list;
-
 	if (args->left)
 		return show_one(cli, args);
-	list = cli_ask_list(cli, args, request_new("peers"));
-	if (cli->json)
-		print_json(cli, list);
-	else
-		print_table(cli, list, table);
-	json_decref(list);
+	cli_show(cli, args, request_new("peers"), table);
 	return EXIT_YES;
 }
 

@@ -351,6 +351,34 @@ void print_members(const struct cli *cli, const json_t *object, const struct col
 }
 
 /**
+ * print_list() - print a list, as JSON if that is wanted, else as a table
+ * @cli: the run
+ * @list: array of objects
+ * @columns: of the table
+ */
+void print_list(const struct cli *cli, const json_t *list, const struct column *columns)
+{
+	if (cli->json)
+		print_json(cli, list);
+	else
+		print_table(cli, list, columns);
+}
+
+/**
+ * print_object() - print an object, as JSON if that is wanted, else its members
+ * @cli: the run
+ * @object: the object
+ * @columns: its members
+ */
+void print_object(const struct cli *cli, const json_t *object, const struct column *columns)
+{
+	if (cli->json)
+		print_json(cli, object);
+	else
+		print_members(cli, object, columns);
+}
+
+/**
  * print_value() - print whatever the daemon answered
  * @cli: the run
  * @value: it
@@ -360,10 +388,8 @@ void print_value(const struct cli *cli, const json_t *value)
 	static const struct column none[] = { { NULL } };
 	char *text;
 
-	if (cli->json) {
-		print_json(cli, value);
-	} else if (json_is_object(value)) {
-		print_members(cli, value, none);
+	if (cli->json || json_is_object(value)) {
+		print_object(cli, value, none);
 	} else if (json_is_string(value) || json_is_number(value)) {
 		text = cell_text(cli, value, CELL_TEXT);
 		puts(text);

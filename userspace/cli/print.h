@@ -50,6 +50,8 @@ void clean_text(char *text);
 /* @columns end with one without a key */
 void print_table(const struct cli *cli, const json_t *list, const struct column *columns);
 void print_members(const struct cli *cli, const json_t *object, const struct column *columns);
+void print_list(const struct cli *cli, const json_t *list, const struct column *columns);
+void print_object(const struct cli *cli, const json_t *object, const struct column *columns);
 void print_json(const struct cli *cli, const json_t *value);
 void print_value(const struct cli *cli, const json_t *value);
 void flush_output(void);

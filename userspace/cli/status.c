@@ -105,10 +105,7 @@ static int show_policy(struct cli *cli, struct args *args)
 {
 	json_t *policy = ask_object(cli, args, "policy");
 
-	if (cli->json)
-		print_json(cli, policy);
-	else
-		print_members(cli, policy, policy_columns);
+	print_object(cli, policy, policy_columns);
 	json_decref(policy);
 	return EXIT_YES;
 }

@@ -57,10 +57,7 @@ static int show(struct cli *cli, struct args *args)
 
 	args_end(args);
 	object = cli_ask(cli, args, request_new("store"));
-	if (cli->json)
-		print_json(cli, object);
-	else
-		print_members(cli, object, stats);
+	print_object(cli, object, stats);
 	json_decref(object);
 	return EXIT_YES;
 }
@@ -118,10 +115,7 @@ static int list_messages(struct cli *cli, struct args *args)
 		hex_argument(args, "DIGEST", 1, DIGEST_DIGITS, prefix);
 	args_end(args);
 	list = ask_all(cli, args, *prefix ? prefix : NULL);
-	if (cli->json)
-		print_json(cli, list);
-	else
-		print_table(cli, list, table);
+	print_list(cli, list, table);
 	json_decref(list);
 	return EXIT_YES;
 }

@@ -57,6 +57,46 @@ void args_unknown(const struct args *args)
 }
 
 /**
+ * args_find - look a word up in a table
+ * @table: structs whose first member is their name; ends with one without a name
+ * @size: bytes of a struct
+ * @word: full name or an unambiguous beginning
+ * @what: what the table lists, for the error message
+ *
+ * Return: the struct.
+ */
+const void *args_find(const void *table, size_t size, const char *word, const char *what)
+{
+	const char *const *name, *const *found = NULL;
+	char list[128] = "";
+	size_t len = 0;
+
+	for (name = table; *name; name = (const void *)((const char *)name + size)) {
+		if (!strcmp(*name, word))
+			return name;
+		if (!*word || strncmp(*name, word, strlen(word)))
+			continue;
+		found = name;
+		if (len < sizeof(list))
+			len += snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "",
+					*name);
+	}
+	if (!found)
+		die("%s '%s' is not known; try '%s help'", what, word, args_program);
+	if (strchr(list, ','))
+		die("%s '%s' is ambiguous: %s", what, word, list);
+	return found;
+}
+
+/**
+ * args_is_help - does a word ask for help?
+ */
+bool args_is_help(const char *word)
+{
+	return !strcmp(word, "help") || !strcmp(word, "-h") || !strcmp(word, "--help");
+}
+
+/**
  * args_enter - a word of the command was taken: note it for error messages
  */
 void args_enter(struct args *args, const char *name)

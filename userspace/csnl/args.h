@@ -7,6 +7,7 @@
 #define CSNL_ARGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define ARGS_GIVEN_MAX	16
@@ -37,6 +38,8 @@ void args_die(const struct args *args, const char *format, ...);
 __attribute__((noreturn))
 void args_unknown(const struct args *args);
 
+const void *args_find(const void *table, size_t size, const char *word, const char *what);
+bool args_is_help(const char *word);
 void args_enter(struct args *args, const char *name);
 const char *args_next(struct args *args, const char *what);
 bool args_option(struct args *args, const char *name);

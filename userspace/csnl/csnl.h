@@ -65,8 +65,6 @@ struct object {
 	const char		*usage;
 };
 
-const struct command *command_find(const struct command *table, const char *word,
-				   const char *what);
 int object_run(struct csnl *cs, struct args *args, const struct object *object);
 
 /* main.c: requests that end the program with the kernel's reason when they fail */

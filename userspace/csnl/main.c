@@ -49,41 +49,6 @@ static const struct command objects[] = {
 };
 
 /**
- * command_find - look a word up in a table
- * @table: ends with an entry without a name
- * @word: full name or an unambiguous beginning
- * @what: what the table lists, for the error message
- */
-const struct command *command_find(const struct command *table, const char *word,
-				   const char *what)
-{
-	const struct command *c, *found = NULL;
-	char list[128] = "";
-	size_t len = 0;
-
-	for (c = table; c->name; c++) {
-		if (!strcmp(c->name, word))
-			return c;
-		if (!*word || strncmp(c->name, word, strlen(word)))
-			continue;
-		found = c;
-		if (len < sizeof(list))
-			len += snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "",
-					c->name);
-	}
-	if (!found)
-		die("%s '%s' is not known; try 'csnl help'", what, word);
-	if (strchr(list, ','))
-		die("%s '%s' is ambiguous: %s", what, word, list);
-	return found;
-}
-
-static bool is_help(const char *word)
-{
-	return !strcmp(word, "help") || !strcmp(word, "-h") || !strcmp(word, "--help");
-}
-
-/**
  * object_run - run a command of an object
  */
 int object_run(struct csnl *cs, struct args *args, const struct object *object)
@@ -92,8 +57,8 @@ int object_run(struct csnl *cs, struct args *args, const struct object *object)
 	char what[48];
 
 	/* the last word: FILE and DIR come last too, but ./help is at hand for those */
-	if (args->left && (is_help(*args->word) ||
-			   (object->commands && is_help(args->word[args->left - 1])))) {
+	if (args->left && (args_is_help(*args->word) ||
+			   (object->commands && args_is_help(args->word[args->left - 1])))) {
 		fputs(object->usage, stdout);
 		flush_output();
 		return EXIT_YES;
@@ -104,7 +69,7 @@ int object_run(struct csnl *cs, struct args *args, const struct object *object)
 	if (!args->left)
 		die("%s: COMMAND is missing\n%s", object->name, object->usage);
 	snprintf(what, sizeof(what), "command of %s", object->name);
-	command = command_find(object->commands, *args->word, what);
+	command = args_find(object->commands, sizeof(*command), *args->word, what);
 	args->word++;
 	args->left--;
 	args_enter(args, command->name);
@@ -228,7 +193,7 @@ int main(int argc, char **argv)
 		return EXIT_TROUBLE;
 	}
 	memset(&args, 0, sizeof(args));
-	object = command_find(objects, argv[optind], "object");
+	object = args_find(objects, sizeof(*objects), argv[optind], "object");
 	args.word = argv + optind + 1;
 	args.left = argc - optind - 1;
 	args_enter(&args, object->name);
