@@ -20,6 +20,7 @@
 
 #include <openssl/evp.h>
 
+#include "daemon/cbor.h"
 #include "daemon/contract.h"
 
 #define CONTEXT		"crowdshare contract v1"
@@ -143,60 +144,27 @@ static int check(const struct contract *contract, struct cs_error *error)
 	return check_items(contract, error);
 }
 
-/**
- * struct writer - bytes being written
- * @p: where the next one goes
- * @left: bytes from @p on
- */
-struct writer {
-	uint8_t	*p;
-	size_t	left;
-};
-
-static void wrote(struct writer *writer, size_t len)
-{
-	writer->p += len;
-	writer->left -= len;
-}
-
-static void put_uint(struct writer *writer, uint64_t value)
-{
-	wrote(writer, cbor_encode_uint(value, writer->p, writer->left));
-}
-
-static void put_array(struct writer *writer, size_t count)
-{
-	wrote(writer, cbor_encode_array_start(count, writer->p, writer->left));
-}
-
-static void put_bytes(struct writer *writer, const uint8_t *bytes, size_t len)
-{
-	wrote(writer, cbor_encode_bytestring_start(len, writer->p, writer->left));
-	memcpy(writer->p, bytes, len);
-	wrote(writer, len);
-}
-
 /* The contract was checked, so CONTRACT_BODY_MAX bytes suffice. */
 static size_t write_body(const struct contract *contract, uint8_t *body)
 {
-	struct writer writer = { .p = body, .left = CONTRACT_BODY_MAX };
+	struct cbor_writer writer = { .p = body, .left = CONTRACT_BODY_MAX };
 	size_t i;
 
-	put_array(&writer, FIELDS);
-	put_uint(&writer, VERSION);
-	put_bytes(&writer, contract->buyer, sizeof(contract->buyer));
-	put_bytes(&writer, contract->seller, sizeof(contract->seller));
-	put_uint(&writer, contract->id);
-	put_bytes(&writer, contract->nonce, sizeof(contract->nonce));
-	put_uint(&writer, contract->rate);
-	put_bytes(&writer, contract->destination, sizeof(contract->destination));
-	put_uint(&writer, contract->created);
-	put_uint(&writer, contract->expiry);
-	put_array(&writer, contract->nr_items);
+	cbor_put_array(&writer, FIELDS);
+	cbor_put_uint(&writer, VERSION);
+	cbor_put_bytes(&writer, contract->buyer, sizeof(contract->buyer));
+	cbor_put_bytes(&writer, contract->seller, sizeof(contract->seller));
+	cbor_put_uint(&writer, contract->id);
+	cbor_put_bytes(&writer, contract->nonce, sizeof(contract->nonce));
+	cbor_put_uint(&writer, contract->rate);
+	cbor_put_bytes(&writer, contract->destination, sizeof(contract->destination));
+	cbor_put_uint(&writer, contract->created);
+	cbor_put_uint(&writer, contract->expiry);
+	cbor_put_array(&writer, contract->nr_items);
 	for (i = 0; i < contract->nr_items; i++) {
-		put_array(&writer, 2);
-		put_bytes(&writer, contract->items[i].digest, CS_DIGEST_LEN);
-		put_uint(&writer, contract->items[i].size);
+		cbor_put_array(&writer, 2);
+		cbor_put_bytes(&writer, contract->items[i].digest, CS_DIGEST_LEN);
+		cbor_put_uint(&writer, contract->items[i].size);
 	}
 	return writer.p - body;
 }

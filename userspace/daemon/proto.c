@@ -29,6 +29,7 @@
 
 #include <cbor.h>
 
+#include "daemon/cbor.h"
 #include "daemon/contract.h"
 #include "daemon/policy.h"
 #include "daemon/proto.h"
@@ -317,11 +318,6 @@ static const char *content_wrong(enum kind kind, const uint8_t *data, size_t len
 
 /* --- Encoder --- */
 
-struct writer {
-	uint8_t	*p;
-	size_t	left;
-};
-
 static bool items_ok(const struct proto_offer *offer)
 {
 	size_t i;
@@ -358,45 +354,20 @@ static bool field_ok(const struct proto_letter *letter, const struct field *fiel
 	return !content_wrong(field->kind, pointer_of(letter, field), count);
 }
 
-static void wrote(struct writer *writer, size_t len)
-{
-	writer->p += len;
-	writer->left -= len;
-}
-
-static void put_uint(struct writer *writer, uint64_t value)
-{
-	wrote(writer, cbor_encode_uint(value, writer->p, writer->left));
-}
-
-static void put_bytes(struct writer *writer, bool text, const void *data, size_t len)
-{
-	wrote(writer, text ? cbor_encode_string_start(len, writer->p, writer->left) :
-			     cbor_encode_bytestring_start(len, writer->p, writer->left));
-	if (len)
-		memcpy(writer->p, data, len);
-	wrote(writer, len);
-}
-
-static void put_array(struct writer *writer, size_t count)
-{
-	wrote(writer, cbor_encode_array_start(count, writer->p, writer->left));
-}
-
-static void put_items(struct writer *writer, const struct proto_offer *offer)
+static void put_items(struct cbor_writer *writer, const struct proto_offer *offer)
 {
 	size_t i;
 
-	put_array(writer, offer->nr_items);
+	cbor_put_array(writer, offer->nr_items);
 	for (i = 0; i < offer->nr_items; i++) {
-		put_array(writer, ITEM_FIELDS);
-		put_bytes(writer, false, offer->items[i].digest, CS_DIGEST_LEN);
-		put_uint(writer, offer->items[i].size);
-		put_uint(writer, offer->items[i].expiry);
+		cbor_put_array(writer, ITEM_FIELDS);
+		cbor_put_bytes(writer, offer->items[i].digest, CS_DIGEST_LEN);
+		cbor_put_uint(writer, offer->items[i].size);
+		cbor_put_uint(writer, offer->items[i].expiry);
 	}
 }
 
-static void put_field(struct writer *writer, const struct proto_letter *letter,
+static void put_field(struct cbor_writer *writer, const struct proto_letter *letter,
 		      const struct field *field)
 {
 	const uint8_t *at = (const uint8_t *)letter + field->at;
@@ -404,23 +375,26 @@ static void put_field(struct writer *writer, const struct proto_letter *letter,
 
 	switch (field->kind) {
 	case KIND_UINT:
-		put_uint(writer, load(at, field->unit));
+		cbor_put_uint(writer, load(at, field->unit));
 		break;
 	case KIND_FIXED:
-		put_bytes(writer, false, at, field->unit);
+		cbor_put_bytes(writer, at, field->unit);
 		break;
 	case KIND_ITEMS:
 		put_items(writer, &letter->offer);
 		break;
 	case KIND_BITS:
 		count = count_of(letter, field);
-		put_bytes(writer, false, pointer_of(letter, field), (count + 7) / 8);
+		cbor_put_bytes(writer, pointer_of(letter, field), (count + 7) / 8);
 		if (count % 8) /* bits beyond the last are the caller's, not ours to tell */
 			writer->p[-1] &= (1 << count % 8) - 1;
 		break;
+	case KIND_TEXT:
+		cbor_put_text(writer, pointer_of(letter, field), count_of(letter, field));
+		break;
 	default:
-		put_bytes(writer, field->kind == KIND_TEXT, pointer_of(letter, field),
-			  count_of(letter, field) * field->unit);
+		cbor_put_bytes(writer, pointer_of(letter, field),
+			       count_of(letter, field) * field->unit);
 	}
 }
 
@@ -439,7 +413,7 @@ int proto_encode(const struct proto_letter *letter, uint8_t **out, size_t *len)
 {
 	size_t i, count, room = LENGTH_LEN + 2 * HEAD_MAX;
 	const struct field *fields;
-	struct writer writer;
+	struct cbor_writer writer;
 	uint32_t length;
 
 	if (letter->type < PROTO_HELLO || letter->type >= PROTO_TYPE_MAX)
@@ -454,8 +428,8 @@ int proto_encode(const struct proto_letter *letter, uint8_t **out, size_t *len)
 		return -ENOMEM;
 	writer.p = *out + LENGTH_LEN;
 	writer.left = room - LENGTH_LEN;
-	put_array(&writer, 1 + count);
-	put_uint(&writer, letter->type);
+	cbor_put_array(&writer, 1 + count);
+	cbor_put_uint(&writer, letter->type);
 	for (i = 0; i < count; i++)
 		put_field(&writer, letter, &fields[i]);
 	*len = writer.p - *out;
