@@ -12,11 +12,11 @@
 
 static int read_config(struct cli *cli, struct cs_error *error)
 {
+	const char *path = cli->config_path ? cli->config_path : CONFIG_PATH_DEFAULT;
 	int rc = 0;
 
 	if (!cli->configured)
-		rc = config_load(&cli->config, cli->config_path ? cli->config_path : CONFIG_PATH,
-				 error);
+		rc = config_load(&cli->config, path, error);
 	cli->configured = !rc;
 	return rc;
 }
@@ -54,7 +54,7 @@ const char *cli_socket(struct cli *cli)
 		return cli->socket;
 	if (cli->config_path)
 		return cli_config(cli)->control;
-	if (access(CONFIG_PATH, R_OK))
+	if (access(CONFIG_PATH_DEFAULT, R_OK))
 		return CONTROL_PATH_DEFAULT;
 	if (!read_config(cli, &error))
 		return cli->config.control;

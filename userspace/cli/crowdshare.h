@@ -21,7 +21,6 @@
 #include "daemon/identity.h"
 
 #define CROWDSHARE_VERSION	"0.1"
-#define CONFIG_PATH		"/etc/crowdshare/crowdshared.conf"
 
 /* Exit statuses, as grep's and csnl's: an answer of no is not an error. */
 enum {
@@ -35,7 +34,7 @@ enum {
  * @json: print JSON
  * @pretty: indent it
  * @details: print what is long, too
- * @config_path: of -c, NULL: CONFIG_PATH
+ * @config_path: of -c, NULL: CONFIG_PATH_DEFAULT
  * @socket: of -s, NULL: as the configuration says
  * @patience: seconds that the daemon may take to answer
  * @config: the configuration, once cli_config() was called

@@ -275,7 +275,7 @@ static void set_defaults(struct config *config)
 	memset(config, 0, sizeof(*config));
 	config->level = LOG_LEVEL_INFO;
 	strcpy(config->state, "/var/lib/crowdshare");
-	strcpy(config->control, "/run/crowdshare/control");
+	strcpy(config->control, CONTROL_PATH_DEFAULT);
 	strcpy(config->device.name, "cs0");
 	config->device.seen_max = CROWDSHARE_SEEN_MAX_DEFAULT;
 	config->device.lifetime_max = CROWDSHARE_LIFETIME_DEFAULT;

@@ -16,6 +16,8 @@
 #include "daemon/log.h"
 #include "lib/error.h"
 
+#define CONFIG_PATH_DEFAULT	"/etc/crowdshare/crowdshared.conf"
+#define CONTROL_PATH_DEFAULT	"/run/crowdshare/control"
 #define CONFIG_NAME_LEN		64
 #define CONFIG_GEOHASH_LEN	13	/* 12 digits: 4 cm */
 

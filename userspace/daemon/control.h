@@ -36,7 +36,6 @@
 #define CONTROL_REQUEST_MAX	65536
 #define CONTROL_CLIENTS_MAX	32
 #define CONTROL_IDLE		30	/* seconds to complete a request, or to take an answer */
-#define CONTROL_PATH_DEFAULT	"/run/crowdshare/control"
 
 #define CONTROL_REASON_REQUEST		"request"	/* not a request */
 #define CONTROL_REASON_PERMISSION	"permission"	/* not for this user: control_denied() */

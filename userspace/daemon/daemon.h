@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
 #include <event2/event.h>
@@ -88,6 +89,12 @@ struct daemon {
 	struct event		*save;
 	time_t			started;
 };
+
+/* Of two nodes the one with the lower address connects, and begins what only one may begin. */
+static inline bool daemon_leads(const struct daemon *daemon, const uint8_t other[CS_ADDR_LEN])
+{
+	return memcmp(daemon->identity.address, other, CS_ADDR_LEN) < 0;
+}
 
 static inline uint64_t daemon_now(void)
 {

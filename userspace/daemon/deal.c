@@ -137,20 +137,15 @@ static bool send_item(struct deal *deal, size_t i)
 	struct daemon *daemon = deal->daemon;
 	struct cs_error error = { "" };
 	struct store_item item;
-	uint8_t hops;
 	size_t len;
 	int rc;
 
 	if (store_get(daemon->store, deal->contract.items[i].digest, &item))
 		return true; /* expired, or delivered elsewhere meanwhile */
-	daemon->given.rate = daemon->config.store.out;
-	if (!policy_bucket_take(&daemon->given, item.size, daemon_ticks()))
+	if (!intake_may_give(daemon, &item))
 		return false;
-	hops = item.hops;
-	if (!(item.flags & STORE_OWN) && hops && hops != CS_HOPS_UNLIMITED)
-		hops--;
-	len = intake_frame_of(daemon, &item, deal->peer->lladdr, hops, deal->contract.id, frame,
-			      sizeof(frame));
+	len = intake_frame_of(daemon, &item, deal->peer->lladdr, intake_hops(&item),
+			      deal->contract.id, frame, sizeof(frame));
 	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
 	if (rc == -ENOBUFS || rc == -EAGAIN)
 		return false;
@@ -323,9 +318,7 @@ static int commit(struct daemon *daemon, struct peer *peer, struct contract *con
 {
 	int rc;
 
-	rc = contract_verify(contract, error);
-	if (rc)
-		return rc;
+	/* which verifies it */
 	rc = ledger_promise(daemon->ledger, contract, daemon_now(), error);
 	if (rc)
 		return rc;

@@ -203,8 +203,9 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 		if (peer)
 			memcpy(item.peer, peer->address, sizeof(item.peer));
 		item.contract = parsed.link.contract;
-		if (peer && item.contract)
-			item.flags |= offer_flags(peer, item.contract, item.digest);
+		/* a free peer's frame may name any: one that is none earns nothing */
+		if (peer && item.contract && deal_earns(daemon, peer, item.contract))
+			item.flags |= STORE_EARNS;
 	}
 	keep(daemon, &item);
 }
@@ -233,16 +234,13 @@ static int inject(struct daemon *daemon, const struct store_item *item, struct c
 	static const uint8_t all[KERNEL_LLADDR_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
 	uint64_t now = daemon_now();
-	uint8_t hops = item->hops;
 	size_t len;
 
-	if (!hops)
+	if (!item->hops)
 		return daemon->kernel->ops->remember(daemon->kernel, item->digest,
 						     item->expiry > now ? item->expiry - now : 1,
 						     error);
-	if (hops != CS_HOPS_UNLIMITED)
-		hops--;
-	len = intake_frame_of(daemon, item, all, hops, 0, frame, sizeof(frame));
+	len = intake_frame_of(daemon, item, all, intake_hops(item), 0, frame, sizeof(frame));
 	return len ? daemon->kernel->ops->send(daemon->kernel, frame, len, error) : -EMSGSIZE;
 }
 
@@ -287,6 +285,47 @@ int intake_message(struct peer *peer, const struct proto_message *message)
 	else
 		daemon->intake->stats.injected++;
 	return 0;
+}
+
+/**
+ * intake_may_pass() - may a message be given to others?
+ * @item: the message
+ * @now: Unix seconds
+ *
+ * As the kernel's rule: what came without hops left goes no further. Nor does what has arrived.
+ *
+ * Return: whether it may.
+ */
+bool intake_may_pass(const struct store_item *item, uint64_t now)
+{
+	return item->expiry > now && !(item->flags & (STORE_LOCAL | STORE_DELIVERED)) &&
+	       (item->hops || (item->flags & STORE_OWN));
+}
+
+/**
+ * intake_hops() - hops_left with which a message goes on
+ * @item: the message
+ *
+ * Return: as the sender said for one of this node, one less for others.
+ */
+uint8_t intake_hops(const struct store_item *item)
+{
+	if ((item->flags & STORE_OWN) || !item->hops || item->hops == CS_HOPS_UNLIMITED)
+		return item->hops;
+	return item->hops - 1;
+}
+
+/**
+ * intake_may_give() - is there room for a message in the quota of bytes a second?
+ * @daemon: whose
+ * @item: the message; counted if there is
+ *
+ * Return: whether there is.
+ */
+bool intake_may_give(struct daemon *daemon, const struct store_item *item)
+{
+	daemon->given.rate = daemon->config.store.out;
+	return policy_bucket_take(&daemon->given, item->size, daemon_ticks());
 }
 
 /**

@@ -32,6 +32,12 @@ void intake_missed(struct daemon *daemon, uint64_t count);
 int intake_message(struct peer *peer, const struct proto_message *message);
 const struct intake_stats *intake_stats(const struct daemon *daemon);
 
+/* May a message be given to others, and with which hops_left? */
+bool intake_may_pass(const struct store_item *item, uint64_t now);
+uint8_t intake_hops(const struct store_item *item);
+/* Takes from the quota of what is given; false: not now. */
+bool intake_may_give(struct daemon *daemon, const struct store_item *item);
+
 /* a frame of a message of the store; @size bytes of room; its length, 0: none */
 size_t intake_frame_of(struct daemon *daemon, const struct store_item *item, const uint8_t *to,
 		       uint8_t hops, uint32_t contract, uint8_t *frame, size_t size);

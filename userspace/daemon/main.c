@@ -32,13 +32,12 @@
 #include "daemon/status.h"
 #include "lib/hex.h"
 
-#define CONFIG_DEFAULT	"/etc/crowdshare/crowdshared.conf"
 #define LOOK_SECONDS	10	/* between two looks at battery and data plan */
 #define SEEN_SECONDS	600	/* between two savings of the seen-set */
 
 static const char usage[] =
 	"Usage: crowdshared [-c FILE] [--check-config]\n"
-	"  -c, --config FILE  configuration (" CONFIG_DEFAULT ")\n"
+	"  -c, --config FILE  configuration (" CONFIG_PATH_DEFAULT ")\n"
 	"  -t, --check-config read the configuration, say what is wrong with it, and end\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this\n"
@@ -91,7 +90,7 @@ static void on_link(void *data, const struct kernel_link *link)
 
 static void on_exhausted(void *data, uint32_t ifindex, const uint8_t *lladdr, uint32_t id)
 {
-	offer_exhausted(data, ifindex, lladdr, id);
+	deal_exhausted(data, ifindex, lladdr, id);
 }
 
 static void on_full(void *data)
@@ -408,7 +407,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct daemon daemon;
-	const char *path = CONFIG_DEFAULT;
+	const char *path = CONFIG_PATH_DEFAULT;
 	struct cs_error error = { "" };
 	bool check = false;
 	int option;

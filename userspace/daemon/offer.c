@@ -22,6 +22,7 @@
 #include <event2/util.h>
 
 #include "daemon/cancel.h"
+#include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
@@ -495,8 +496,7 @@ static int gather_item(const struct store_item *item, void *data)
 	struct proto_offer *offer = &gather->letter.offer;
 	struct proto_offer_item *to = &gather->items[offer->nr_items];
 
-	if (item->expiry <= daemon_now() || (item->flags & (STORE_LOCAL | STORE_DELIVERED)) ||
-	    (!item->hops && !(item->flags & STORE_OWN)) ||
+	if (!intake_may_pass(item, daemon_now()) ||
 	    !memcmp(item->peer, gather->peer->address, CS_ADDR_LEN))
 		return 0;
 	if (gather->only ? !idset_has(gather->only, item->digest) :
@@ -680,26 +680,21 @@ void offer_peer_gone(struct peer *peer)
 	idset_clear(&peer->offered);
 }
 
-void offer_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id)
-{
-	deal_exhausted(daemon, ifindex, lladdr, id);
-}
+/* --- The control socket --- */
 
 /**
- * offer_flags() - what a message that came in under a contract is
- * @peer: who gave it
- * @contract: id of the link header
- * @digest: of the message
+ * offer_terms() - what makes up a price
+ * @terms: the terms
  *
- * Return: enum store_flag.
+ * Return: a JSON object.
  */
-uint8_t offer_flags(struct peer *peer, uint32_t contract, const uint8_t *digest)
+json_t *offer_terms(const struct bid_terms *terms)
 {
-	(void)digest; /* the kernel lets nothing else in; an item that isn't in it earns nothing */
-	return deal_earns(peer->daemon, peer, contract) ? STORE_EARNS : 0;
+	return json_pack("{sI sI sI sI sI sI}", "market", (json_int_t)terms->market, "store",
+			 (json_int_t)terms->store, "band", (json_int_t)terms->band, "battery",
+			 (json_int_t)terms->battery, "plan", (json_int_t)terms->plan, "rated",
+			 (json_int_t)terms->rated);
 }
-
-/* --- The control socket --- */
 
 static json_t *offer_json(const struct offer *offer)
 {
@@ -727,13 +722,7 @@ static json_t *offer_json(const struct offer *offer)
 				    json_string(policy_reason_text(offer->reason)));
 	}
 	if (json && !offer->out && offer->contract)
-		json_object_set_new(json, "terms", json_pack("{sI sI sI sI sI sI}",
-			"market", (json_int_t)offer->terms.market,
-			"store", (json_int_t)offer->terms.store,
-			"band", (json_int_t)offer->terms.band,
-			"battery", (json_int_t)offer->terms.battery,
-			"plan", (json_int_t)offer->terms.plan,
-			"rated", (json_int_t)offer->terms.rated));
+		json_object_set_new(json, "terms", offer_terms(&offer->terms));
 	return json;
 }
 

@@ -34,6 +34,17 @@ static const char *const states[] = {
 };
 
 /**
+ * peer_state_name() - the name of a state
+ * @state: enum crowdshare_peer_state
+ *
+ * Return: as the configuration has it.
+ */
+const char *peer_state_name(uint32_t state)
+{
+	return states[state];
+}
+
+/**
  * peer_label() - how a line of the log calls a peer
  * @peer: the peer
  *
@@ -300,7 +311,7 @@ static void take_session(struct peer *peer, struct session *session)
 
 	log_notice("%s: %s, %s", peer_label(peer),
 		   !peer->since ? "new peer" : restarted ? "restarted" : "reconnected",
-		   states[peer->state]);
+		   peer_state_name(peer->state));
 	if (old) {
 		old->peer = NULL;
 		session_close(old, "another session took its place");
@@ -380,7 +391,7 @@ static void change_state(struct peer *peer, uint32_t their_terms)
 	}
 	if (peer->state == old)
 		return;
-	log_notice("%s: %s", peer_label(peer), states[peer->state]);
+	log_notice("%s: %s", peer_label(peer), peer_state_name(peer->state));
 	if (!peer->session)
 		return;
 	sync_stop(peer);

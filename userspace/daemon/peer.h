@@ -105,6 +105,7 @@ void peer_close_port(struct port *port);
 struct peer *peer_by_lladdr(struct daemon *daemon, const uint8_t *lladdr);
 struct peer *peer_by_address(struct daemon *daemon, const uint8_t *address);
 const char *peer_label(const struct peer *peer);
+const char *peer_state_name(uint32_t state);
 
 /* peer_key.c: pairwise keys, and the neighbour's port keys */
 int peer_key_init(struct peer *peer);

@@ -42,7 +42,7 @@
 
 static bool leads(const struct peer *peer)
 {
-	return memcmp(peer->daemon->identity.address, peer->address, CS_ADDR_LEN) < 0;
+	return daemon_leads(peer->daemon, peer->address);
 }
 
 static bool pairwise(uint8_t id)

@@ -505,7 +505,7 @@ X509 *session_certificate(const struct session *session)
 
 static void on_ready(struct session *session)
 {
-	bool lower = memcmp(session->daemon->identity.address, session->address, CS_ADDR_LEN) < 0;
+	bool lower = daemon_leads(session->daemon, session->address);
 
 	if (SSL_get_verify_result(ssl_of(session)) != X509_V_OK) {
 		end(session, "its certificate was not verified", false);

@@ -19,12 +19,6 @@
 /* An integer whose C type is whatever. */
 #define INT(value) ((json_int_t)(value))
 
-static const char *const state_names[] = {
-	[CROWDSHARE_PEER_FREE] = "free",
-	[CROWDSHARE_PEER_CONTRACT] = "contract",
-	[CROWDSHARE_PEER_DENY] = "deny",
-};
-
 static void text_of(const uint8_t address[CS_ADDR_LEN], char text[INET6_ADDRSTRLEN])
 {
 	inet_ntop(AF_INET6, address, text, INET6_ADDRSTRLEN);
@@ -133,7 +127,7 @@ static json_t *peer_json(const struct peer *peer)
 		 mac[3], mac[4], mac[5]);
 	return json_pack("{ss ss ss ss ss sI sI sI sI sI sI ss sI sI sI sI}", "address", address,
 			 "name", peer->name, "port", peer->port->link.name, "lladdr", lladdr,
-			 "state", state_names[peer->state], "rating", INT(peer->rating), "since",
+			 "state", peer_state_name(peer->state), "rating", INT(peer->rating), "since",
 			 INT(peer->since), "rx_bytes",
 			 INT(peer->session ? peer->session->bytes_in : 0), "tx_bytes",
 			 INT(peer->session ? peer->session->bytes_out : 0), "key_epoch",
@@ -387,15 +381,13 @@ static json_t *on_policy(struct daemon *daemon, const json_t *request, struct cs
 	(void)request;
 	(void)error;
 	offer_price(daemon, 1000, &terms);
-	return json_pack("{ss ss s{sb sb sI} s{ss sI sI} sI s{sI sI sI sI sI sI}}", "refuses",
+	return json_pack("{ss ss s{sb sb sI} s{ss sI sI} sI so}", "refuses",
 			 policy_reason_name(reason), "reason_text", policy_reason_text(reason),
 			 "power", "battery", daemon->power.battery, "plugged",
 			 daemon->power.plugged, "percent", INT(daemon->power.percent), "plan",
 			 "interface", config->plan_interface, "used", INT(daemon->plan.used),
 			 "bytes", INT(config->plan_bytes), "market", INT(bid_market(config)),
-			 "terms", "market", INT(terms.market), "store", INT(terms.store), "band",
-			 INT(terms.band), "battery", INT(terms.battery), "plan", INT(terms.plan),
-			 "rated", INT(terms.rated));
+			 "terms", offer_terms(&terms));
 }
 
 /**

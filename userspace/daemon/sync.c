@@ -40,7 +40,7 @@
 
 static bool leads(const struct peer *peer)
 {
-	return memcmp(peer->daemon->identity.address, peer->address, CS_ADDR_LEN) < 0;
+	return daemon_leads(peer->daemon, peer->address);
 }
 
 static void end_round(struct peer *peer)
@@ -56,18 +56,11 @@ static void schedule(struct peer *peer, time_t seconds, long usec)
 	evtimer_add(peer->sync.timer, &wait);
 }
 
-/* What a peer may be given: as the kernel's rule, a message without hops left goes no further. */
-static bool may_pass(const struct store_item *item, uint64_t now)
-{
-	return item->expiry > now && !(item->flags & (STORE_LOCAL | STORE_DELIVERED)) &&
-	       (item->hops || (item->flags & STORE_OWN));
-}
-
 static int add_item(const struct store_item *item, void *data)
 {
 	struct peer *peer = data;
 
-	return may_pass(item, daemon_now()) ? reconcile_add(peer->sync.set, item->digest) : 0;
+	return intake_may_pass(item, daemon_now()) ? reconcile_add(peer->sync.set, item->digest) : 0;
 }
 
 /* A snapshot of the ids of this store. */
@@ -147,16 +140,13 @@ static bool give(struct peer *peer)
 	struct store_item item;
 
 	if (store_find(daemon->store, sync->queue + sync->head * PROTO_ID_LEN, &item) ||
-	    !may_pass(&item, daemon_now())) {
+	    !intake_may_pass(&item, daemon_now())) {
 		sync->head++;
 		return true;
 	}
-	daemon->given.rate = daemon->config.store.out;
-	if (!policy_bucket_take(&daemon->given, item.size, daemon_ticks()))
+	if (!intake_may_give(daemon, &item))
 		return false;
-	letter.message.hops = item.hops;
-	if (!(item.flags & STORE_OWN) && item.hops != CS_HOPS_UNLIMITED)
-		letter.message.hops--;
+	letter.message.hops = intake_hops(&item);
 	letter.message.message = item.message;
 	letter.message.len = item.size;
 	if (session_send(peer->session, &letter))
