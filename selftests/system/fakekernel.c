@@ -36,25 +36,21 @@ static void list_del(struct fake_list *list, void *item, size_t size)
 }
 
 #define list_each(type, item, list)						\
-	for (type *item = (list)->items, *end = item ? item + (list)->count : item;	\
+	for (__typeof__(type) *item = (list)->items, *end = item ? item + (list)->count : item;	\
 	     item < end; item++)
 
-static bool fails(struct kernel *kernel, const char *op, struct cs_error *error, int *rc)
+/* Does the test want an op to fail? */
+static int fails(struct kernel *kernel, const char *op, struct cs_error *error)
 {
 	struct fake_kernel *fake = fake_kernel(kernel);
 
 	if (!fake->fail_op || strcmp(fake->fail_op, op))
-		return false;
-	*rc = cs_error_set(error, fake->fail_rc, "%s: %s", op, strerror(-fake->fail_rc));
-	return true;
+		return 0;
+	return cs_error_set(error, fake->fail_rc, "%s: %s", op, strerror(-fake->fail_rc));
 }
 
-/* To begin an op with: it fails if the test wants it to. */
-#define MAY_FAIL(kernel, error) do {				\
-	int failed;						\
-	if (fails(kernel, __func__ + strlen("op_"), error, &failed)) \
-		return failed;					\
-} while (0)
+/* To begin an op with; takes its name from that of the function. */
+#define MAY_FAIL(kernel, error) fails(kernel, __func__ + strlen("op_"), error)
 
 static int missing(struct cs_error *error, const char *what)
 {
@@ -127,8 +123,10 @@ static int op_start(struct kernel *kernel, const struct kernel_events *events, v
 		    struct cs_error *error)
 {
 	struct fake_kernel *fake = fake_kernel(kernel);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	fake->events = events;
 	fake->data = data;
 	return 0;
@@ -155,8 +153,10 @@ static int op_device(struct kernel *kernel, const struct config_device *device,
 {
 	static const uint8_t lladdr[KERNEL_LLADDR_LEN] = { 2, 0, 0, 0, 0, 0xfa };
 	struct fake_kernel *fake = fake_kernel(kernel);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (fake->device.name[0] && strcmp(fake->device.name, device->name))
 		return cs_error_set(error, -EBUSY, "device '%s' can't become '%s'",
 				    fake->device.name, device->name);
@@ -168,7 +168,10 @@ static int op_device(struct kernel *kernel, const struct config_device *device,
 
 static int op_device_up(struct kernel *kernel, struct cs_error *error)
 {
-	MAY_FAIL(kernel, error);
+	int rc = MAY_FAIL(kernel, error);
+
+	if (rc)
+		return rc;
 	fake_kernel(kernel)->up = true;
 	return 0;
 }
@@ -177,8 +180,10 @@ static int op_port_add(struct kernel *kernel, uint32_t ifindex, uint32_t echo, u
 		       struct cs_error *error)
 {
 	struct fake_port new = { ifindex, echo, auth }, *port = fake_port(kernel, ifindex);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (port)
 		*port = new;
 	else
@@ -232,8 +237,10 @@ static void drop_port(struct fake_kernel *fake, struct fake_port *port)
 static int op_port_del(struct kernel *kernel, uint32_t ifindex, struct cs_error *error)
 {
 	struct fake_port *port = fake_port(kernel, ifindex);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!port)
 		return missing(error, "port");
 	drop_port(fake_kernel(kernel), port);
@@ -244,8 +251,10 @@ static int op_peer_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *l
 		       uint32_t state, uint32_t rate, uint64_t byterate, struct cs_error *error)
 {
 	struct fake_peer new = { ifindex, { 0 }, state, rate, byterate }, *peer;
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!fake_port(kernel, ifindex))
 		return missing(error, "port");
 	if (lladdr[0] & 1)
@@ -263,8 +272,10 @@ static int op_peer_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *l
 		       struct cs_error *error)
 {
 	struct fake_peer *peer = fake_peer(kernel, ifindex, lladdr);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!peer)
 		return missing(error, "peer");
 	drop_peer(fake_kernel(kernel), peer);
@@ -300,8 +311,10 @@ static int op_key_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *ll
 	struct fake_kernel *fake = fake_kernel(kernel);
 	struct fake_key new = { .ifindex = ifindex, .use = use, .id = id }, *key;
 	unsigned int received;
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!id)
 		return cs_error_set(error, -ERANGE, "a key's id is 1 to 255");
 	if (!fake_port(kernel, ifindex))
@@ -328,8 +341,10 @@ static int op_key_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *ll
 		      enum crowdshare_key_use use, uint8_t id, struct cs_error *error)
 {
 	struct fake_key *key = fake_key(kernel, ifindex, lladdr, use, id);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!key)
 		return missing(error, "key");
 	list_del(&fake_kernel(kernel)->keys, key, sizeof(*key));
@@ -340,8 +355,10 @@ static int op_contract_add(struct kernel *kernel, const struct kernel_contract *
 			   struct cs_error *error)
 {
 	struct kernel_contract new = *contract;
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!contract->id || !contract->bytes)
 		return cs_error_set(error, -ERANGE, "a contract has an id, and covers something");
 	if (!fake_peer(kernel, contract->ifindex, contract->lladdr))
@@ -358,8 +375,10 @@ static int op_contract_del(struct kernel *kernel, uint32_t ifindex, const uint8_
 			   uint32_t id, struct cs_error *error)
 {
 	struct kernel_contract *contract = fake_contract(kernel, ifindex, lladdr, id);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!contract)
 		return missing(error, "contract");
 	list_del(&fake_kernel(kernel)->contracts, contract, sizeof(*contract));
@@ -371,8 +390,10 @@ static int op_contract_get(struct kernel *kernel, struct kernel_contract *contra
 {
 	struct kernel_contract *found = fake_contract(kernel, contract->ifindex, contract->lladdr,
 						      contract->id);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!found)
 		return missing(error, "contract");
 	*contract = *found;
@@ -392,8 +413,10 @@ static int op_remember(struct kernel *kernel, const uint8_t *digest, uint32_t se
 {
 	struct fake_kernel *fake = fake_kernel(kernel);
 	struct fake_digest new = { .left = seconds ? seconds : 1 };
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (find_digest(kernel, digest))
 		return 0;
 	if (fake->device.seen_max && fake->seen.count >= fake->device.seen_max)
@@ -405,7 +428,10 @@ static int op_remember(struct kernel *kernel, const uint8_t *digest, uint32_t se
 
 static int op_known(struct kernel *kernel, const uint8_t *digest, struct cs_error *error)
 {
-	MAY_FAIL(kernel, error);
+	int rc = MAY_FAIL(kernel, error);
+
+	if (rc)
+		return rc;
 	return find_digest(kernel, digest) ? 1 : 0;
 }
 
@@ -414,8 +440,10 @@ static int op_send(struct kernel *kernel, const void *frame, size_t len, struct 
 {
 	struct fake_kernel *fake = fake_kernel(kernel);
 	struct fake_frame new = { .len = len };
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (!fake->up)
 		return cs_error_set(error, -ENETDOWN, "the device is down");
 	new.data = malloc(len ? len : 1);
@@ -436,7 +464,9 @@ static int op_seen_save(struct kernel *kernel, const char *path, struct cs_error
 	size_t size;
 	int rc = 0;
 
-	MAY_FAIL(kernel, error);
+	rc = MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	list_each(struct fake_digest, seen, &fake_kernel(kernel)->seen)
 		if (seenfile_append(&file, seen, 1))
 			abort();
@@ -457,7 +487,9 @@ static int op_seen_load(struct kernel *kernel, const char *path, struct cs_error
 	size_t size, i;
 	int rc;
 
-	MAY_FAIL(kernel, error);
+	rc = MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	if (access(path, F_OK))
 		return cs_error_set(error, -ENOENT, "file '%s' does not exist", path);
 	data = seenfile_read(path, &size, text, sizeof(text));
@@ -480,8 +512,10 @@ static int op_traffic(struct kernel *kernel, const char *interface, uint64_t *rx
 		      struct cs_error *error)
 {
 	struct fake_kernel *fake = fake_kernel(kernel);
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	list_each(struct kernel_link, link, &fake->links) {
 		if (strcmp(link->name, interface))
 			continue;
@@ -496,8 +530,10 @@ static int op_peer_keys(struct kernel *kernel, uint32_t ifindex, const uint8_t *
 			uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error)
 {
 	static const uint8_t nobody[KERNEL_LLADDR_LEN];
+	int rc = MAY_FAIL(kernel, error);
 
-	MAY_FAIL(kernel, error);
+	if (rc)
+		return rc;
 	*n = 0;
 	if (!fake_port(kernel, ifindex) || (lladdr && !fake_peer(kernel, ifindex, lladdr)))
 		return missing(error, lladdr ? "peer" : "port");
@@ -509,10 +545,13 @@ static int op_peer_keys(struct kernel *kernel, uint32_t ifindex, const uint8_t *
 }
 
 static int op_peer_list(struct kernel *kernel, uint32_t ifindex,
-			uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+			uint8_t lladdrs[][KERNEL_LLADDR_LEN], size_t size, size_t *n,
 			struct cs_error *error)
 {
-	MAY_FAIL(kernel, error);
+	int rc = MAY_FAIL(kernel, error);
+
+	if (rc)
+		return rc;
 	*n = 0;
 	list_each(struct fake_peer, peer, &fake_kernel(kernel)->peers)
 		if (peer->ifindex == ifindex && *n < size)
@@ -523,7 +562,10 @@ static int op_peer_list(struct kernel *kernel, uint32_t ifindex,
 static int op_neighbour(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],
 			uint8_t lladdr[KERNEL_LLADDR_LEN], struct cs_error *error)
 {
-	MAY_FAIL(kernel, error);
+	int rc = MAY_FAIL(kernel, error);
+
+	if (rc)
+		return rc;
 	list_each(struct fake_neighbour, neighbour, &fake_kernel(kernel)->neighbours) {
 		if (neighbour->ifindex != ifindex || memcmp(neighbour->address, address, 16))
 			continue;

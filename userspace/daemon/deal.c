@@ -644,7 +644,7 @@ static json_t *deal_json(const struct contract *contract, struct daemon *daemon)
 		if (daemon->kernel->ops->contract_get(daemon->kernel, &counted, NULL))
 			counted.used = counted.refused = 0;
 	}
-	return json_pack("{ss sI ss ss sI sI sI sI sI sI}", "uid", uid, "id",
+	return json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "uid", uid, "id",
 			 (json_int_t)contract->id, "role", buyer ? "buyer" : "seller", "peer", peer,
 			 "rate", (json_int_t)contract->rate, "bytes",
 			 (json_int_t)contract_bytes(contract), "used", (json_int_t)counted.used,

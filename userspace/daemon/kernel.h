@@ -161,7 +161,7 @@ struct kernel_ops {
 	int (*peer_keys)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 			 uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error);
 	int (*peer_list)(struct kernel *kernel, uint32_t ifindex,
-			 uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+			 uint8_t lladdrs[][KERNEL_LLADDR_LEN], size_t size, size_t *n,
 			 struct cs_error *error);
 	int (*neighbour)(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],
 			 uint8_t lladdr[KERNEL_LLADDR_LEN], struct cs_error *error);

@@ -115,7 +115,7 @@ static void lladdr_restart(void *data)
  * Return: 0 or a negative errno.
  */
 int kernel_peer_list(struct kernel *kernel, uint32_t ifindex,
-		     uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+		     uint8_t lladdrs[][KERNEL_LLADDR_LEN], size_t size, size_t *n,
 		     struct cs_error *error)
 {
 	struct kernel_real *real = kernel_real(kernel);

@@ -106,7 +106,7 @@ int kernel_peer_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *llad
 int kernel_peer_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 		    struct cs_error *error);
 int kernel_peer_list(struct kernel *kernel, uint32_t ifindex,
-		     uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+		     uint8_t lladdrs[][KERNEL_LLADDR_LEN], size_t size, size_t *n,
 		     struct cs_error *error);
 int kernel_key_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 		   enum crowdshare_key_use use, uint8_t id, const uint8_t *secret,

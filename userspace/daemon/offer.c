@@ -690,7 +690,8 @@ void offer_peer_gone(struct peer *peer)
  */
 json_t *offer_terms(const struct bid_terms *terms)
 {
-	return json_pack("{sI sI sI sI sI sI}", "market", (json_int_t)terms->market, "store",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "market", (json_int_t)terms->market, "store",
 			 (json_int_t)terms->store, "band", (json_int_t)terms->band, "battery",
 			 (json_int_t)terms->battery, "plan", (json_int_t)terms->plan, "rated",
 			 (json_int_t)terms->rated);
@@ -708,7 +709,8 @@ static json_t *offer_json(const struct offer *offer)
 	inet_ntop(AF_INET6, offer->destination, destination, sizeof(destination));
 	for (i = 0; i < offer->nr_items; i++)
 		bytes += offer->items[i].size;
-	json = json_pack("{sI ss ss ss sI sI ss sI sI sI}", "id", (json_int_t)offer->show,
+	json = json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I}",
+			 "id", (json_int_t)offer->show,
 			 "direction", offer->out ? "out" : "in", "peer", peer, "destination",
 			 destination, "messages", (json_int_t)offer->nr_items, "bytes",
 			 (json_int_t)bytes, "state", states[offer->state], "rate",

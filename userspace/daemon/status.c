@@ -80,7 +80,7 @@ static json_t *ports_json(const struct daemon *daemon)
 	json_t *list = json_array();
 
 	for (port = daemon->ports; port; port = port->next)
-		json_array_append_new(list, json_pack("{ss sb sb sI}", "interface",
+		json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:I}", "interface",
 						      port->link.name, "up", port->link.up,
 						      "attached", port->attached, "peers",
 						      INT(count_peers(daemon, port))));
@@ -92,7 +92,8 @@ static json_t *store_json(struct daemon *daemon)
 	struct store_stats stats;
 
 	store_stats(daemon->store, &stats);
-	return json_pack("{sI sI sI sI sI sI sI sI sI sI}", "messages", INT(stats.messages),
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "messages", INT(stats.messages),
 			 "bytes", INT(stats.bytes), "quota", INT(stats.quota), "cancelled",
 			 INT(stats.cancelled), "added", INT(stats.added), "expired",
 			 INT(stats.expired), "evicted", INT(stats.evicted), "refused",
@@ -106,7 +107,8 @@ static json_t *on_status(struct daemon *daemon, const json_t *request, struct cs
 
 	(void)request;
 	(void)error;
-	return json_pack("{ss ss so sI ss so sI so sI sI sI sI}", "version", CROWDSHARED_VERSION,
+	return json_pack("{s:s, s:s, s:o, s:I, s:s, s:o, s:I, s:o, s:I, s:I, s:I, s:I}",
+			 "version", CROWDSHARED_VERSION,
 			 "address", daemon->identity.text, "public",
 			 hex_json(daemon->identity.public, IDENTITY_PUBLIC_LEN), "uptime",
 			 INT(daemon_now() - daemon->started), "device", daemon->config.device.name,
@@ -125,7 +127,8 @@ static json_t *peer_json(const struct peer *peer)
 	text_of(peer->address, address);
 	snprintf(lladdr, sizeof(lladdr), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		 mac[3], mac[4], mac[5]);
-	return json_pack("{ss ss ss ss ss sI sI sI sI sI sI ss sI sI sI sI}", "address", address,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I}",
+			 "address", address,
 			 "name", peer->name, "port", peer->port->link.name, "lladdr", lladdr,
 			 "state", peer_state_name(peer->state), "rating", INT(peer->rating), "since",
 			 INT(peer->since), "rx_bytes",
@@ -189,7 +192,7 @@ static json_t *on_make(struct daemon *daemon, const json_t *request, struct cs_e
 	if (!peer)
 		return NULL;
 	rc = offer_make(daemon, peer, json_is_array(digests) ? digests : NULL, error);
-	return rc < 0 ? NULL : json_pack("{sI}", "messages", INT(rc));
+	return rc < 0 ? NULL : json_pack("{s:I}", "messages", INT(rc));
 }
 
 static json_t *on_contracts(struct daemon *daemon, const json_t *request, struct cs_error *error)
@@ -215,12 +218,12 @@ static json_t *on_contract(struct daemon *daemon, const json_t *request, struct 
 		return NULL;
 	list = json_array();
 	for (i = 0; i < contract.nr_items; i++)
-		json_array_append_new(list, json_pack("{so sI}", "digest",
+		json_array_append_new(list, json_pack("{s:o, s:I}", "digest",
 						      hex_json(contract.items[i].digest,
 							       CS_DIGEST_LEN),
 						      "size", INT(contract.items[i].size)));
 	contract_free(&contract);
-	return json_pack("{ss so}", "uid", text, "messages", list);
+	return json_pack("{s:s, s:o}", "uid", text, "messages", list);
 }
 
 /* --- Store --- */
@@ -271,7 +274,8 @@ static int list_item(const struct store_item *item, void *data)
 	text_of(item->destination, destination);
 	text_of(item->peer, peer);
 	json_array_append_new(listing->list,
-			      json_pack("{ss ss sI sI sI ss sI sI so}", "digest", digest,
+			      json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:o}",
+					"digest", digest,
 					"destination", destination, "size", INT(item->size),
 					"expiry", INT(item->expiry), "arrived", INT(item->arrived),
 					"peer", peer, "hops", INT(item->hops), "contract",
@@ -323,7 +327,7 @@ static json_t *on_store_check(struct daemon *daemon, const json_t *request, stru
 
 	(void)request;
 	return store_check(daemon->store, &checked, error) ? NULL :
-							     json_pack("{sI}", "checked",
+							     json_pack("{s:I}", "checked",
 								       INT(checked));
 }
 
@@ -381,7 +385,7 @@ static json_t *on_policy(struct daemon *daemon, const json_t *request, struct cs
 	(void)request;
 	(void)error;
 	offer_price(daemon, 1000, &terms);
-	return json_pack("{ss ss s{sb sb sI} s{ss sI sI} sI so}", "refuses",
+	return json_pack("{s:s, s:s, s:{s:b, s:b, s:I}, s:{s:s, s:I, s:I}, s:I, s:o}", "refuses",
 			 policy_reason_name(reason), "reason_text", policy_reason_text(reason),
 			 "power", "battery", daemon->power.battery, "plugged",
 			 daemon->power.plugged, "percent", INT(daemon->power.percent), "plan",

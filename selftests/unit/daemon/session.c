@@ -318,7 +318,7 @@ static int peer_keys(struct kernel *kernel, uint32_t ifindex, const uint8_t *lla
 }
 
 static int peer_list(struct kernel *kernel, uint32_t ifindex,
-		     uint8_t (*lladdrs)[KERNEL_LLADDR_LEN], size_t size, size_t *n,
+		     uint8_t lladdrs[][KERNEL_LLADDR_LEN], size_t size, size_t *n,
 		     struct cs_error *error)
 {
 	const struct node *node = &nodes[number(kernel)];
@@ -474,7 +474,7 @@ static void all_time_out(uint32_t timeout)
 		nodes[i].daemon.config.sessions.timeout = timeout;
 }
 
-static char dir[] = "/tmp/session-XXXXXX";
+static char dir[32];
 
 /* Identities are made once; node 0 has the lowest address, and so on. */
 static int set_up_all(void **state)
@@ -488,6 +488,7 @@ static int set_up_all(void **state)
 	signal(SIGPIPE, SIG_IGN); /* as main.c does */
 	base = event_base_new();
 	event_add(event_new(base, -1, EV_PERSIST, on_tick, NULL), &tick);
+	strcpy(dir, "/tmp/session-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	for (i = 0; i < NODES; i++) {
@@ -1229,7 +1230,7 @@ static void test_bytes(void **state)
 
 	(void)state;
 	node_start(1);
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		raw_greet(&raw, 1);
 		bufferevent_write(raw.bev, bad[i].data, sizeof(bad[i].data));
 		refused(&raw, NULL, bad[i].why);
