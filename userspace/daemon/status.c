@@ -127,11 +127,11 @@ static json_t *peer_json(const struct peer *peer)
 	text_of(peer->address, address);
 	snprintf(lladdr, sizeof(lladdr), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		 mac[3], mac[4], mac[5]);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I}",
-			 "address", address,
-			 "name", peer->name, "port", peer->port->link.name, "lladdr", lladdr,
-			 "state", peer_state_name(peer->state), "rating", INT(peer->rating), "since",
-			 INT(peer->since), "rx_bytes",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I,"
+			 " s:I, s:I}",
+			 "address", address, "name", peer->name, "port", peer->port->link.name,
+			 "lladdr", lladdr, "state", peer_state_name(peer->state), "rating",
+			 INT(peer->rating), "since", INT(peer->since), "rx_bytes",
 			 INT(peer->session ? peer->session->bytes_in : 0), "tx_bytes",
 			 INT(peer->session ? peer->session->bytes_out : 0), "key_epoch",
 			 INT(peer->epoch), "offset", INT(peer->offset), "status",

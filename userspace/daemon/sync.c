@@ -60,7 +60,9 @@ static int add_item(const struct store_item *item, void *data)
 {
 	struct peer *peer = data;
 
-	return intake_may_pass(item, daemon_now()) ? reconcile_add(peer->sync.set, item->digest) : 0;
+	if (!intake_may_pass(item, daemon_now()))
+		return 0;
+	return reconcile_add(peer->sync.set, item->digest);
 }
 
 /* A snapshot of the ids of this store. */
