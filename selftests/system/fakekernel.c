@@ -435,6 +435,19 @@ static int op_known(struct kernel *kernel, const uint8_t *digest, struct cs_erro
 	return find_digest(kernel, digest) ? 1 : 0;
 }
 
+static int op_seen_fill(struct kernel *kernel, uint32_t *count, uint32_t *max,
+			struct cs_error *error)
+{
+	const struct fake_kernel *fake = fake_kernel(kernel);
+	int rc = MAY_FAIL(kernel, error);
+
+	if (rc)
+		return rc;
+	*count = fake->seen.count;
+	*max = fake->device.seen_max;
+	return 0;
+}
+
 /* A message that is sent is remembered, as the module does if it is whole. */
 static int op_send(struct kernel *kernel, const void *frame, size_t len, struct cs_error *error)
 {
@@ -592,6 +605,7 @@ static const struct kernel_ops ops = {
 	.send		= op_send,
 	.remember	= op_remember,
 	.known		= op_known,
+	.seen_fill	= op_seen_fill,
 	.seen_save	= op_seen_save,
 	.seen_load	= op_seen_load,
 	.traffic	= op_traffic,

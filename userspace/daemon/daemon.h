@@ -61,6 +61,7 @@ struct port;
  * @look: timer that looks at batteries and data plan
  * @save: timer that saves the seen-set
  * @started: Unix seconds
+ * @failed: it ends because something went wrong that it can't go on without
  */
 struct daemon {
 	struct event_base	*base;
@@ -88,6 +89,7 @@ struct daemon {
 	struct event		*look;
 	struct event		*save;
 	time_t			started;
+	bool			failed;
 };
 
 /* Of two nodes the one with the lower address connects, and begins what only one may begin. */

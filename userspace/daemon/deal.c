@@ -622,6 +622,22 @@ void deal_peer_gone(struct peer *peer)
 	}
 }
 
+/**
+ * deal_count() - contracts in force
+ * @daemon: whose
+ *
+ * Return: how many there are.
+ */
+unsigned int deal_count(const struct daemon *daemon)
+{
+	const struct deal *deal;
+	unsigned int n = 0;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		n++;
+	return n;
+}
+
 static json_t *deal_json(const struct contract *contract, struct daemon *daemon)
 {
 	char uid[2 * CONTRACT_UID_LEN + 1], peer[INET6_ADDRSTRLEN];

@@ -208,6 +208,7 @@ static const struct kernel_ops ops = {
 	.send		= kernel_send,
 	.remember	= kernel_remember,
 	.known		= kernel_known,
+	.seen_fill	= kernel_seen_fill,
 	.seen_save	= kernel_seen_save,
 	.seen_load	= kernel_seen_load,
 	.traffic	= kernel_traffic,

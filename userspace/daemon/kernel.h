@@ -113,6 +113,7 @@ struct kernel;
  *	-ENOBUFS: it takes no more at the moment
  * @remember: put a digest into the seen-set for so many seconds; it is no error if it is there
  * @known: 1 if a digest is in the seen-set, 0 if not
+ * @seen_fill: how many digests the seen-set has, and may have
  * @seen_save: replace a file by what is in the seen-set, whole or not at all
  * @seen_load: remember what a file holds and is still valid. -ENOENT: there is no file, -EBADMSG:
  *	it is damaged, and nothing was loaded
@@ -154,6 +155,8 @@ struct kernel_ops {
 	int (*remember)(struct kernel *kernel, const uint8_t *digest, uint32_t seconds,
 			struct cs_error *error);
 	int (*known)(struct kernel *kernel, const uint8_t *digest, struct cs_error *error);
+	int (*seen_fill)(struct kernel *kernel, uint32_t *count, uint32_t *max,
+			 struct cs_error *error);
 	int (*seen_save)(struct kernel *kernel, const char *path, struct cs_error *error);
 	int (*seen_load)(struct kernel *kernel, const char *path, struct cs_error *error);
 	int (*traffic)(struct kernel *kernel, const char *interface, uint64_t *rx, uint64_t *tx,

@@ -132,6 +132,8 @@ void kernel_contract_overrun(struct kernel_real *real);
 int kernel_remember(struct kernel *kernel, const uint8_t *digest, uint32_t seconds,
 		    struct cs_error *error);
 int kernel_known(struct kernel *kernel, const uint8_t *digest, struct cs_error *error);
+int kernel_seen_fill(struct kernel *kernel, uint32_t *count, uint32_t *max,
+		     struct cs_error *error);
 int kernel_seen_save(struct kernel *kernel, const char *path, struct cs_error *error);
 int kernel_seen_load(struct kernel *kernel, const char *path, struct cs_error *error);
 

@@ -75,6 +75,60 @@ int kernel_known(struct kernel *kernel, const uint8_t *digest, struct cs_error *
 }
 
 /**
+ * struct fill - of a seen-set
+ * @count: entries
+ * @max: that it may have
+ */
+struct fill {
+	uint32_t	count;
+	uint32_t	max;
+};
+
+static int fill_cb(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *a[CROWDSHARE_A_DEV_MAX + 1];
+	struct fill *fill = data;
+
+	cs_nl_attrs(nlh, a, CROWDSHARE_A_DEV_MAX);
+	if (!kernel_attr_is(a[CROWDSHARE_A_DEV_SEEN_COUNT], MNL_TYPE_U32) ||
+	    !kernel_attr_is(a[CROWDSHARE_A_DEV_SEEN_MAX], MNL_TYPE_U32))
+		return -EBADMSG;
+	fill->count = mnl_attr_get_u32(a[CROWDSHARE_A_DEV_SEEN_COUNT]);
+	fill->max = mnl_attr_get_u32(a[CROWDSHARE_A_DEV_SEEN_MAX]);
+	return 0;
+}
+
+/**
+ * kernel_seen_fill() - how full the seen-set is
+ * @kernel: the real kernel, with its device
+ * @count: gets the number of its entries
+ * @max: gets how many it may have
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or a negative errno.
+ */
+int kernel_seen_fill(struct kernel *kernel, uint32_t *count, uint32_t *max,
+		     struct cs_error *error)
+{
+	struct kernel_real *real = kernel_real(kernel);
+	struct fill fill = { 0 };
+	struct nlmsghdr *nlh;
+	int rc;
+
+	rc = need_device(real, error);
+	if (rc)
+		return rc;
+	nlh = cs_nl_prepare(&real->nl, CROWDSHARE_CMD_DEV_GET);
+	mnl_attr_put_u32(nlh, CROWDSHARE_A_DEV_IFINDEX, real->ifindex);
+	rc = kernel_do(real, nlh, fill_cb, &fill, error, "seen-set");
+	if (rc)
+		return rc;
+	*count = fill.count;
+	*max = fill.max;
+	return 0;
+}
+
+/**
  * kernel_seen_save() - replace a file by what is in the seen-set
  * @kernel: the real kernel, with its device
  * @path: the file

@@ -71,6 +71,26 @@ static void path_in_state(const struct daemon *daemon, const char *name, char pa
 		path[0] = '\0';
 }
 
+/*
+ * What the node knew is loaded before anything can come in: the device is down, and it has no ports
+ * unless an earlier run of the daemon left it running; then the kernel knows it all, and more.
+ */
+static int make_device(struct daemon *daemon, struct cs_error *error)
+{
+	const struct kernel_ops *ops = daemon->kernel->ops;
+	char path[PATH_MAX];
+	int rc;
+
+	rc = ops->device(daemon->kernel, &daemon->config.device, daemon->identity.address, error);
+	if (rc)
+		return rc;
+	path_in_state(daemon, "seen", path);
+	rc = ops->seen_load(daemon->kernel, path, error);
+	if (rc && rc != -ENOENT)
+		return rc;
+	return ops->device_up(daemon->kernel, error);
+}
+
 /* --- What the kernel tells --- */
 
 static void on_frame(void *data, const uint8_t *frame, size_t len, bool own)
@@ -101,12 +121,30 @@ static void on_full(void *data)
 		    daemon->config.device.name);
 }
 
+/* Somebody removed the device; without it the daemon is of no use, so it is made anew. */
+static void on_device_gone(void *data)
+{
+	struct daemon *daemon = data;
+	struct cs_error error = { "" };
+
+	log_warning("device %s was removed, making it anew: what its seen-set knew after the last "
+		    "save is forgotten", daemon->config.device.name);
+	if (make_device(daemon, &error)) {
+		log_error("%s", error.text);
+		event_base_loopexit(daemon->base, NULL);
+		daemon->failed = true;
+		return;
+	}
+	port_device_gone(daemon);
+}
+
 static const struct kernel_events kernel_events = {
 	.frame = on_frame,
 	.missed = on_missed,
 	.link = on_link,
 	.exhausted = on_exhausted,
 	.full = on_full,
+	.device_gone = on_device_gone,
 };
 
 /* --- What is looked at now and then --- */
@@ -215,28 +253,10 @@ static int open_state(struct daemon *daemon, struct cs_error *error)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/*
- * What the node knew is loaded before anything can come in: the device is down, and it has no ports
- * unless an earlier run of the daemon left it running; then the kernel knows it all, and more.
- */
 static int open_device(struct daemon *daemon, struct cs_error *error)
 {
-	const struct kernel_ops *ops;
-	char path[PATH_MAX];
-	int rc;
-
 	daemon->kernel = kernel_open(daemon->base, error);
-	if (!daemon->kernel)
-		return -EIO;
-	ops = daemon->kernel->ops;
-	rc = ops->device(daemon->kernel, &daemon->config.device, daemon->identity.address, error);
-	if (rc)
-		return rc;
-	path_in_state(daemon, "seen", path);
-	rc = ops->seen_load(daemon->kernel, path, error);
-	if (rc && rc != -ENOENT)
-		return rc;
-	return ops->device_up(daemon->kernel, error);
+	return daemon->kernel ? make_device(daemon, error) : -EIO;
 }
 
 static int open_timers(struct daemon *daemon, struct cs_error *error)
@@ -334,6 +354,11 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 	} else if (trust_open(&trust, &config, &error)) {
 		log_error("%s; nothing was changed", error.text);
 		config_free(&config);
+	} else if (config.trust.certificate[0] &&
+		   identity_use_certificate(&daemon->identity, config.trust.certificate, &error)) {
+		log_error("%s; nothing was changed", error.text);
+		trust_close(trust);
+		config_free(&config);
 	} else {
 		trust_close(daemon->trust);
 		daemon->trust = trust;
@@ -389,6 +414,7 @@ static int run(struct daemon *daemon)
 		notify("READY=1");
 		event_base_dispatch(daemon->base);
 	}
+	rc = rc || daemon->failed;
 	close_all(daemon);
 	event_free(term);
 	event_free(interrupt);

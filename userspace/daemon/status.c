@@ -4,7 +4,9 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/cancel.h"
 #include "daemon/intake.h"
@@ -101,21 +103,82 @@ static json_t *store_json(struct daemon *daemon)
 			 INT(intake_stats(daemon)->missed));
 }
 
+static json_t *device_json(struct daemon *daemon)
+{
+	json_t *device = json_pack("{s:s}", "name", daemon->config.device.name);
+	struct cs_error error = { "" };
+	uint32_t count, max;
+
+	if (daemon->kernel->ops->seen_fill(daemon->kernel, &count, &max, &error)) {
+		log_warning("status: %s", error.text);
+		return device;
+	}
+	json_object_set_new(device, "seen_count", json_integer(count));
+	json_object_set_new(device, "seen_max", json_integer(max));
+	return device;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Seconds by which the peers' clocks are ahead of this node's: the median, as some may be wrong. */
+static json_t *clock_json(const struct daemon *daemon)
+{
+	const struct peer *peer;
+	json_t *offset = NULL;
+	int64_t *offsets;
+	size_t n = 0;
+
+	offsets = calloc(count_peers(daemon, NULL) + 1, sizeof(*offsets));
+	if (!offsets)
+		return NULL;
+	for (peer = daemon->peers; peer; peer = peer->next)
+		if (peer->session)
+			offsets[n++] = peer->offset;
+	if (n) {
+		qsort(offsets, n, sizeof(*offsets), compare);
+		offset = json_integer(offsets[n / 2]);
+	}
+	free(offsets);
+	return offset;
+}
+
 static json_t *on_status(struct daemon *daemon, const json_t *request, struct cs_error *error)
 {
 	const struct intake_stats *intake = intake_stats(daemon);
 
 	(void)request;
 	(void)error;
-	return json_pack("{s:s, s:s, s:o, s:I, s:s, s:o, s:I, s:o, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:s, s:o, s:I, s:o*, s:o, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I}",
 			 "version", CROWDSHARED_VERSION,
 			 "address", daemon->identity.text, "public",
 			 hex_json(daemon->identity.public, IDENTITY_PUBLIC_LEN), "uptime",
-			 INT(daemon_now() - daemon->started), "device", daemon->config.device.name,
-			 "ports", ports_json(daemon), "peers", INT(count_peers(daemon, NULL)),
+			 INT(daemon_now() - daemon->started), "clock_offset", clock_json(daemon),
+			 "device", device_json(daemon), "ports", ports_json(daemon), "peers",
+			 INT(count_peers(daemon, NULL)), "contracts", INT(deal_count(daemon)),
 			 "store", store_json(daemon), "frames", INT(intake->frames), "missed",
 			 INT(intake->missed), "bad", INT(intake->bad), "injected",
 			 INT(intake->injected));
+}
+
+/* How long its certificate is valid, and who vouches for it. */
+static json_t *certificate_json(const struct peer *peer)
+{
+	char issuer[128] = "", to[32] = "";
+	struct tm end;
+
+	if (!peer->certificate)
+		return NULL;
+	X509_NAME_get_text_by_NID(X509_get_issuer_name(peer->certificate), NID_commonName, issuer,
+				  sizeof(issuer));
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(peer->certificate), &end))
+		strftime(to, sizeof(to), "%Y-%m-%dT%H:%M:%SZ", &end);
+	/* a name is whatever its owner wrote: NULL if it is no UTF-8 */
+	return json_pack("{s:o*, s:s}", "issuer", json_string(issuer), "to", to);
 }
 
 static json_t *peer_json(const struct peer *peer)
@@ -128,7 +191,7 @@ static json_t *peer_json(const struct peer *peer)
 	snprintf(lladdr, sizeof(lladdr), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		 mac[3], mac[4], mac[5]);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I,"
-			 " s:I, s:I}",
+			 " s:I, s:I, s:o*}",
 			 "address", address, "name", peer->name, "port", peer->port->link.name,
 			 "lladdr", lladdr, "state", peer_state_name(peer->state), "rating",
 			 INT(peer->rating), "since", INT(peer->since), "rx_bytes",
@@ -137,7 +200,7 @@ static json_t *peer_json(const struct peer *peer)
 			 INT(peer->epoch), "offset", INT(peer->offset), "status",
 			 peer->session ? "up" : "lost", "rounds", INT(sync->rounds),
 			 "reconcile_bytes", INT(sync->symbols_bytes), "given", INT(sync->given),
-			 "got", INT(sync->got));
+			 "got", INT(sync->got), "certificate", certificate_json(peer));
 }
 
 static json_t *on_peers(struct daemon *daemon, const json_t *request, struct cs_error *error)

@@ -44,7 +44,7 @@ static const char *const answers[][2] = {
 		"\"name\":\"cs0\",\"seen_count\":5,\"seen_max\":65536},\"ports\":[{\"interface\":"
 		"\"wlan0\",\"up\":true,\"attached\":false,\"peers\":3}],\"peers\":3,\"store\":{"
 		"\"messages\":7,\"bytes\":1572864,\"quota\":1073741824},\"contracts\":2,"
-		"\"missed\":0,\"clock\":\"set\",\"new_thing\":{\"a_b\":[1],\"c\":4}}" },
+		"\"missed\":0,\"clock_offset\":-3,\"new_thing\":{\"a_b\":[1],\"c\":4}}" },
 	{ "peers", "[{\"address\":\"" A "\",\"name\":\"\\u001b[2JAlice\\u0085\",\"port\":\"eth0\","
 		"\"lladdr\":\"02:00:00:00:00:0a\",\"state\":\"free\",\"rating\":1000,\"since\":"
 		"1800000000,\"rx_bytes\":10,\"tx_bytes\":2048,\"key_epoch\":3,\"offset\":-2,"
