@@ -10,14 +10,21 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=../net/lib.sh
 . "$here/../net/lib.sh"
 
-declare -A daemon_pid
+declare -A daemon_pid daemon_env
 
-# start NODE...: the daemons, each with $work/NODE/conf; waits until they answer.
+# launch NODE: its daemon, with $work/NODE/conf, in the environment daemon_env[NODE].
+launch() {
+	# shellcheck disable=SC2086 # several variables
+	ip netns exec "$1" env ${daemon_env[$1]-} crowdshared -c "$work/$1/conf" \
+		2>>"$work/$1/log" &
+	daemon_pid[$1]=$!
+}
+
+# start NODE...: the daemons; waits until they answer.
 start() {
 	local name
 	for name; do
-		ip netns exec "$name" crowdshared -c "$work/$name/conf" 2>>"$work/$name/log" &
-		daemon_pid[$name]=$!
+		launch "$name"
 	done
 	for name; do
 		wait_for 60 answers "$name" || {
@@ -34,6 +41,40 @@ stop() {
 	kill "-${2-TERM}" "${daemon_pid[$1]}" 2>/dev/null
 	wait "${daemon_pid[$1]}" 2>/dev/null
 	daemon_pid[$1]=
+}
+
+# running NODE: is its daemon?
+running() { kill -0 "${daemon_pid[$1]}" 2>/dev/null; }
+
+# ends NODE SECONDS: waits for the daemon to end by itself; its exit status is in $status.
+ends() {
+	local pid=${daemon_pid[$1]}
+	gone() { ! running "$1"; }
+	wait_for "$2" gone "$1" || return 1
+	wait "$pid"
+	status=$?
+	daemon_pid[$1]=
+}
+
+# clock NODE SECONDS: its daemon's clock, from its next start on, is ahead by so much.
+clock() {
+	daemon_env[$1]="LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketime.so.1)"
+	daemon_env[$1]+=" FAKETIME=$2 DONT_FAKE_MONOTONIC=1"
+}
+
+# reload NODE: its daemon reads its configuration again.
+reload() {
+	local before
+	before=$(grep -c 'was read again' "$work/$1/log")
+	kill -HUP "${daemon_pid[$1]}"
+	has_read() { [ "$(grep -c 'was read again' "$work/$1/log")" -gt "$2" ]; }
+	wait_for 20 has_read "$1" "$before" || die "$1: the configuration was not read again"
+}
+
+# settings NODE SETTINGS: a new configuration, read by the running daemon.
+settings() {
+	conf "$1" "$2"
+	reload "$1"
 }
 
 # cs NODE ARGUMENT...: crowdshare, of that node's daemon.
@@ -61,7 +102,8 @@ conf() {
 		device: { name = "cs0"; seen-max = 30000; };
 		sessions: { hello = 1; timeout = ${timeout-6}; rotate = ${rotate-3600};
 			overlap = ${overlap-2}; };
-		store: { path = "$work/$1/store"; bytes = "${quota-64MiB}"; reconcile = 2; };
+		store: { path = "${store-$work/$1/store}"; bytes = "${quota-64MiB}";
+			reconcile = 2; ${stores-} };
 		ports = ( { interface = "$1-*"; auth = "${auth-required}";
 			terms = "${terms-free}"; } );
 		trust: { mode = "${trust-open}"; ${trusts-} };

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Offers, bids, contracts: a gives to b only under contract; both ledgers have it before the first
-# byte; each reason of refusal is seen as a user would see it.
+# byte. A contract that another program uses up in the middle is enforced, and what is lacking is
+# offered anew. For what is refused and what is asked see refusals.sh.
 #
 #	a (buyer) ------- b (seller)
 #
@@ -19,13 +20,6 @@ promised() { get "$1" '[.[] | .promised] | add // 0' contracts; }
 
 send() { csmsg -c 20 --rate 400 --digests "$work/sent" "$@" a:cs0 || die csmsg; }
 
-# settings SIDE SETTINGS: a new configuration, read by the running daemon.
-settings() {
-	conf "$1" "$2"
-	kill -HUP "${daemon_pid[$1]}"
-	sleep 1
-}
-
 accepted() {
 	capture a: b:
 	send -S 1
@@ -41,26 +35,6 @@ accepted() {
 
 both_verify() { cs a ledger verify && cs b ledger verify; }
 
-refusals() {
-	settings b "$market policy: { deny-destinations = ( \"fd00::/16\" ); };"
-	send -S 2
-	check "destination refused" wait_for 20 last_is a 'refused destination'
-	mkdir -p "$work/power/BAT0"
-	echo Battery >"$work/power/BAT0/type"
-	echo 10 >"$work/power/BAT0/capacity"
-	echo Discharging >"$work/power/BAT0/status"
-	settings b "$market policy: { battery: { dir = \"$work/power\"; min = 20; }; };"
-	send -S 3
-	check "on battery" wait_for 30 last_is a 'refused battery'
-	settings b "$market"
-	settings a 'offers: { max-price = "1"; budget = "100"; };'
-	send -S 4
-	check "too dear" wait_for 30 last_is a 'rejected price'
-	settings a 'offers: { max-price = "10"; budget = "0"; };'
-	send -S 5
-	check "beyond the budget" wait_for 30 last_is a 'rejected budget'
-}
-
 by_hand() {
 	local id
 	settings a 'offers: { max-price = "1"; budget = "100"; ask = true; wait = 60; };'
@@ -71,6 +45,65 @@ by_hand() {
 	check "done" wait_for 20 last_is a 'done none'
 	refuse "accepted twice: refused, with the reason" 'does not wait' cs a offers accept "$id"
 	refuse "no such offer" 'no offer' cs a offers accept 99999
+	send -S 7
+	check "another one waits" wait_for 30 last_is a 'bid none'
+	check "crowdshare offers reject" cs a offers reject "$(get a '.[0].id' offers)"
+	check "rejected" last_is a 'rejected price'
+	check "crowdshare offers make: asked again" cs a offers make "$(address b)"
+	check "it waits" wait_for 20 last_is a 'bid none'
+	check "and is accepted" cs a offers accept "$(get a '.[0].id' offers)"
+	check "its messages arrive" wait_for 30 holds b 60
+	refuse "all is taken: there is nothing to offer" 'no such message' \
+		cs a offers make "$(address b)"
+}
+
+id_of_new() {
+	id=$(get b '.[0].id' contracts)
+	[ "$(contracts b)" = "$1" ]
+}
+
+has_refused() { [ "$(counter b port:b-a drops.contract)" -gt 0 ]; }
+
+# Another program on a sends under the contract while the daemon does: b takes no more than was
+# promised, what is lacking comes under another contract, and nothing is paid twice.
+used_up() {
+	local before id
+	stores='out = "20kB";' settings a 'offers: { max-price = "10"; budget = "100"; };'
+	before=$(contracts b)
+	capture a: b:
+	csmsg -S 8 -c 60 --rate 400 --digests "$work/sent" a:cs0 || die csmsg
+	check "a contract for 60 messages" wait_for 30 id_of_new $((before + 1))
+	csmsg -S 9 -c 30 --rate 400 --contract "$id" --dst "$(mac b b-a)" a:cs0 || die csmsg
+	check "used up in the middle: b refuses what goes beyond" wait_for 60 has_refused
+	captured
+	check "no more was taken than the contract covers" within_contracts
+	check "a is told" wait_for 30 grep -q 'is used up before' "$work/a/log" || logs a b
+	settings a 'offers: { max-price = "10"; budget = "100"; };'
+	check "what is lacking comes under another contract" wait_for 60 has_all "$work/sent" ||
+		logs a b
+	check "used up, as a user sees it" test "$(get b '[.[] | select(.refused > 0)] | length' \
+		contracts)" -ge 1
+	expect "no message was promised to be paid twice" "$(twice b)" 0
+	check "both ledgers verify" both_verify
+}
+
+# What the kernel let pass under each contract of b is not more than it covers.
+within_contracts() {
+	csnl -n b -j contract show | jq -e 'all(.[]; .used <= .bytes)'
+}
+
+# has_all FILE: b holds all messages whose digests are in the file.
+has_all() {
+	get b '.[].digest' store list | sort >"$work/held"
+	[ -z "$(sort "$1" | comm -23 - "$work/held")" ]
+}
+
+# twice NODE: messages that stand in two contracts that were both used for them.
+twice() {
+	local uid
+	get "$1" '.[].uid' contracts | while read -r uid; do
+		get "$1" '.messages[].digest' contracts show "$uid"
+	done | sort | uniq -d | comm -12 - <(sort "$work/arrived_early") | wc -l
 }
 
 load_module
@@ -82,8 +115,8 @@ start a b
 check "sessions" all_up a 1 b 1
 expect "both treat each other under contract" "$(get a '.[0].state' peers)" contract
 accepted
-refusals
 by_hand
+used_up
 stop a
 stop b
 check "received = new + duplicates + drops" sums_hold a b

@@ -239,6 +239,7 @@ static const struct item policy_items[] = {
 	{ "battery", item_group, .more = battery_items },
 	{ "plan", item_group, .more = plan_items },
 	{ "offers", item_quantity, AT(config, policy.offers), 0, UINT32_MAX, &quantity_number },
+	{ "min-rating", item_quantity, AT(config, policy.min_rating), 0, 10000, &quantity_percent },
 	{ .name = "deny-destinations", .read = item_prefixes },
 	{ "contract-time", item_quantity, AT(config, policy.contract_time), 1, YEAR,
 	  &quantity_time },

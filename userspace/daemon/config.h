@@ -151,6 +151,7 @@ struct config_rate {
  * @plan_near: per cent of @plan_bytes from which on the limit is near
  * @plan_overage: millipoints per MiB that the carrier charges beyond; 0: nothing is taken beyond
  * @offers: offers a second taken from one peer, 0: no limit
+ * @min_rating: per mille: offers of a peer under it are refused
  * @deny_destinations: destinations that are not carried: IPv6 prefixes
  * @nr_deny: number of @deny_destinations
  * @contract_time: seconds that a contract lasts
@@ -168,6 +169,7 @@ struct config_policy {
 	uint32_t		plan_near;
 	uint64_t		plan_overage;
 	uint32_t		offers;
+	uint32_t		min_rating;
 	struct config_prefix {
 		uint8_t		address[16];
 		uint8_t		len;

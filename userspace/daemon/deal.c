@@ -12,6 +12,10 @@
  * and does not count; what the buyer's kernel counts is what it sent, repairs included, so its
  * limit is twice the contract's bytes.
  *
+ * A contract may be used up before all arrived: the path lost too much, or another program sent
+ * under it. Then the seller names what it lacks in a DIFF of its own, and the buyer offers that
+ * anew.
+ *
  * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back.
  */
 #include <arpa/inet.h>
@@ -48,7 +52,7 @@
  * @send: a byte for each item that is still to be sent
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
- * @pump: timer: sends, then asks
+ * @pump: timer: the buyer sends, then asks; the seller says what it lacks of a used up contract
  */
 struct deal {
 	struct deal	*next;
@@ -109,7 +113,16 @@ static void pump_in(struct deal *deal, time_t seconds, long usec)
 	evtimer_add(deal->pump, &wait);
 }
 
-/* Tells the kernel of it; one that the kernel knows already is as good. */
+/* One that the kernel knows already, from before a restart, may have been used up meanwhile. */
+static void take_over(struct deal *deal, struct kernel_contract *contract)
+{
+	struct kernel *kernel = deal->daemon->kernel;
+
+	if (!kernel->ops->contract_get(kernel, contract, NULL) && contract->refused)
+		deal->exhausted = true;
+}
+
+/* Tells the kernel of it. */
 static int install(struct deal *deal, struct cs_error *error)
 {
 	struct peer *peer = deal->peer;
@@ -126,6 +139,8 @@ static int install(struct deal *deal, struct cs_error *error)
 	rc = deal->daemon->kernel->ops->contract_add(deal->daemon->kernel, &contract, error);
 	if (rc && rc != -EEXIST)
 		return rc;
+	if (rc)
+		take_over(deal, &contract);
 	deal->installed = true;
 	return 0;
 }
@@ -155,26 +170,55 @@ static bool send_item(struct deal *deal, size_t i)
 	return true;
 }
 
-/* Names all messages, for the seller to say which it lacks. */
-static void ask(struct deal *deal)
+/*
+ * Sends a DIFF with the ids of those of a contract's messages that @chosen chooses: to ask for, or
+ * to be asked for.
+ */
+static void send_diff(struct deal *deal, bool (*chosen)(struct daemon *, const uint8_t *))
 {
 	struct proto_letter letter = { .type = PROTO_DIFF };
 	const struct contract *contract = &deal->contract;
 	uint8_t *ids;
-	size_t i;
+	size_t i, n;
 
-	if (deal->asked++ >= ASK_TIMES)
-		return;
 	ids = malloc(contract->nr_items * PROTO_ID_LEN);
 	if (!ids)
 		return;
-	for (i = 0; i < contract->nr_items; i++)
-		memcpy(ids + i * PROTO_ID_LEN, contract->items[i].digest, PROTO_ID_LEN);
+	for (i = 0, n = 0; i < contract->nr_items; i++)
+		if (!chosen || chosen(deal->daemon, contract->items[i].digest))
+			memcpy(ids + n++ * PROTO_ID_LEN, contract->items[i].digest, PROTO_ID_LEN);
 	letter.diff.round = contract->id;
-	letter.diff.mine = ids;
-	letter.diff.nr_mine = contract->nr_items;
+	if (deal->buyer) {
+		letter.diff.mine = ids;
+		letter.diff.nr_mine = n;
+	} else {
+		letter.diff.yours = ids;
+		letter.diff.nr_yours = n;
+	}
 	session_send(deal->peer->session, &letter);
 	free(ids);
+}
+
+/* Names all messages, for the seller to say which it lacks. */
+static void ask(struct deal *deal)
+{
+	if (deal->asked++ < ASK_TIMES)
+		send_diff(deal, NULL);
+}
+
+/* Is a message neither here nor known to have been delivered? */
+static bool lacks(struct daemon *daemon, const uint8_t *id)
+{
+	struct store_item item;
+
+	return store_find(daemon->store, id, &item) && cancel_state(daemon, id) != CANCEL_PROVEN;
+}
+
+/* These messages do not arrive under this contract: they are offered again. */
+static void offer_anew(struct peer *peer, const uint8_t *ids, size_t n)
+{
+	for (; n--; ids += PROTO_ID_LEN)
+		idset_del(&peer->offered, ids);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *data)
@@ -184,8 +228,16 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (!deal->peer || !deal->peer->session || !deal->installed || deal->exhausted)
+	if (!deal->peer || !deal->peer->session || !deal->installed)
 		return;
+	if (!deal->buyer) {
+		send_diff(deal, lacks);
+		return;
+	}
+	if (deal->exhausted) {
+		ask(deal);
+		return;
+	}
 	for (; deal->cursor < deal->contract.nr_items; deal->cursor++) {
 		if (!deal->send[deal->cursor])
 			continue;
@@ -196,7 +248,7 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 		deal->send[deal->cursor] = 0;
 	}
 	if (n)
-		pump_in(deal, ASK_SECONDS, 0);
+		pump_in(deal, ASK_SECONDS, 0); /* until they have arrived */
 	else
 		ask(deal);
 }
@@ -390,29 +442,48 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 }
 
 /* The buyer names what it sent: which does this node lack? */
-static void on_diff(struct peer *peer, const struct proto_diff *diff)
+static void on_asked(struct deal *deal, const struct proto_diff *diff)
 {
 	struct proto_letter letter = { .type = PROTO_WANT };
-	struct deal *deal = find(peer->daemon, peer, diff->round, false);
-	struct store_item item;
 	uint8_t *ids;
 	size_t i;
 
-	if (!deal || deal->exhausted)
+	if (deal->exhausted) {
+		pump_in(deal, 0, 0);
 		return;
-	ids = malloc(diff->nr_mine ? diff->nr_mine * PROTO_ID_LEN : 1);
-	for (i = 0; ids && i < diff->nr_mine; i++) {
-		if (!store_find(peer->daemon->store, diff->mine + i * PROTO_ID_LEN, &item) ||
-		    cancel_state(peer->daemon, diff->mine + i * PROTO_ID_LEN) == CANCEL_PROVEN)
-			continue;
-		memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN, diff->mine + i * PROTO_ID_LEN,
-		       PROTO_ID_LEN);
 	}
+	ids = malloc(diff->nr_mine ? diff->nr_mine * PROTO_ID_LEN : 1);
+	for (i = 0; ids && i < diff->nr_mine; i++)
+		if (lacks(deal->daemon, diff->mine + i * PROTO_ID_LEN))
+			memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN,
+			       diff->mine + i * PROTO_ID_LEN, PROTO_ID_LEN);
 	letter.want.round = diff->round;
 	letter.want.ids = ids;
 	if (letter.want.nr_ids)
-		session_send(peer->session, &letter);
+		session_send(deal->peer->session, &letter);
 	free(ids);
+}
+
+/* The seller's kernel takes no more under the contract. */
+static void on_used_up(struct deal *deal, const struct proto_diff *diff)
+{
+	if (!deal->exhausted && diff->nr_yours)
+		log_notice("%s: contract %u is used up before %zu of its messages arrived",
+			   peer_label(deal->peer), deal->contract.id, diff->nr_yours);
+	deal->exhausted = true;
+	offer_anew(deal->peer, diff->yours, diff->nr_yours);
+}
+
+static void on_diff(struct peer *peer, const struct proto_diff *diff)
+{
+	struct deal *deal = find(peer->daemon, peer, diff->round, !diff->nr_mine);
+
+	if (!deal || !deal->peer)
+		return;
+	if (deal->buyer)
+		on_used_up(deal, diff);
+	else
+		on_asked(deal, diff);
 }
 
 static void on_want(struct peer *peer, const struct proto_want *want)
@@ -422,6 +493,10 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 
 	if (!deal)
 		return;
+	if (deal->exhausted) {
+		offer_anew(peer, want->ids, want->nr_ids);
+		return;
+	}
 	for (n = 0; n < want->nr_ids; n++)
 		for (i = 0; i < deal->contract.nr_items; i++)
 			if (!memcmp(deal->contract.items[i].digest, want->ids + n * PROTO_ID_LEN,
@@ -475,8 +550,11 @@ void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *llad
 		    deal->peer->port->link.ifindex != ifindex ||
 		    memcmp(deal->peer->lladdr, lladdr, KERNEL_LLADDR_LEN))
 			continue;
+		if (!deal->exhausted)
+			log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
 		deal->exhausted = true;
-		log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
+		/* what is on its way arrives first */
+		pump_in(deal, ASK_SECONDS, 0);
 	}
 }
 
@@ -603,6 +681,24 @@ void deal_peer_up(struct peer *peer)
 		if (deal->buyer)
 			pump_in(deal, ASK_SECONDS, 0);
 	}
+	deal_offered(peer);
+}
+
+/**
+ * deal_offered() - count what a peer takes under contract as offered to it
+ * @peer: who
+ *
+ * So that nobody is promised twice for the same message.
+ */
+void deal_offered(struct peer *peer)
+{
+	const struct deal *deal;
+	size_t i;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next)
+		for (i = 0; deal->peer == peer && deal->buyer && !deal->exhausted &&
+		     i < deal->contract.nr_items; i++)
+			idset_add(&peer->offered, deal->contract.items[i].digest);
 }
 
 /**

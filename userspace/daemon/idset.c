@@ -83,6 +83,36 @@ int idset_add(struct idset *set, const uint8_t *id)
 }
 
 /**
+ * idset_del() - remove an id
+ * @set: the set
+ * @id: PROTO_ID_LEN bytes
+ *
+ * What stands behind it moves up, so that no search ends too early (Knuth, The Art of Computer
+ * Programming 3, 6.4, algorithm R).
+ *
+ * Return: whether it was there.
+ */
+bool idset_del(struct idset *set, const uint8_t *id)
+{
+	size_t hole, i, mask = set->size - 1;
+	uint64_t hash;
+
+	if (!idset_has(set, id))
+		return false;
+	hole = place(set, id);
+	for (i = (hole + 1) & mask; memcmp(set->ids[i], none, PROTO_ID_LEN); i = (i + 1) & mask) {
+		memcpy(&hash, set->ids[i], sizeof(hash));
+		if (((i - hash) & mask) < ((i - hole) & mask))
+			continue; /* it belongs behind the hole */
+		memcpy(set->ids[hole], set->ids[i], PROTO_ID_LEN);
+		hole = i;
+	}
+	memset(set->ids[hole], 0, PROTO_ID_LEN);
+	set->count--;
+	return true;
+}
+
+/**
  * idset_clear() - remove all
  * @set: the set
  */

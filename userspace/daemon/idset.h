@@ -25,6 +25,7 @@ struct idset {
 
 bool idset_has(const struct idset *set, const uint8_t *id);
 int idset_add(struct idset *set, const uint8_t *id);
+bool idset_del(struct idset *set, const uint8_t *id);
 void idset_clear(struct idset *set);
 
 #endif /* CSD_IDSET_H */

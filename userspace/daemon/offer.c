@@ -221,7 +221,7 @@ static enum policy_reason judge(struct offer *offer)
 	peer->offers.rate = config->offers;
 	if (!policy_bucket_take(&peer->offers, 1, daemon_ticks()))
 		return POLICY_RATE;
-	if (peer->state != CROWDSHARE_PEER_CONTRACT)
+	if (peer->state != CROWDSHARE_PEER_CONTRACT || peer->rating < config->min_rating)
 		return POLICY_POLICY;
 	reason = offer_refuses(peer->daemon);
 	if (reason)
@@ -839,8 +839,10 @@ int offer_make(struct daemon *daemon, struct peer *peer, const json_t *digests,
 	if (asking(peer))
 		return cs_error_set(error, -EBUSY, "an offer to %s is under way",
 				    peer_label(peer));
-	if (!digests)
+	if (!digests) {
 		idset_clear(&peer->offered);
+		deal_offered(peer);
+	}
 	rc = parse_digests(digests, &only, error);
 	if (!rc)
 		rc = make(peer, digests ? &only : NULL);

@@ -98,6 +98,7 @@ enum policy_reason offer_refuses(struct daemon *daemon);
 int deal_open(struct daemon *daemon, struct cs_error *error);
 void deal_close(struct daemon *daemon);
 void deal_peer_up(struct peer *peer);
+void deal_offered(struct peer *peer);
 void deal_peer_gone(struct peer *peer);
 bool deal_id_taken(struct daemon *daemon, const struct peer *peer, uint32_t id);
 int deal_propose(struct offer *offer, struct proto_letter *accept, struct contract *contract,
