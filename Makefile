@@ -29,6 +29,7 @@ userspace: setup-build
 
 selftests: userspace
 	$(MAKE) --no-print-directory -C selftests/net O=$(BUILD)/selftests
+	$(MAKE) --no-print-directory -C selftests/system O=$(BUILD)/selftests
 
 demo: setup-build setup-vm modules userspace selftests
 	scripts/demo

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Store and forward: a network falls apart, and heals: what was sent meanwhile arrives. A message
-# that reached its destination is dropped by all who hold it. What is held survives the daemon.
+# Store and forward: a network falls apart for an hour, and heals: what was sent meanwhile arrives,
+# unless it has expired. A message that reached its destination is dropped by all who hold it. What
+# is held survives the daemon.
 #
 #	a ------- b ------- c ------- d
 #	            cut here
@@ -23,6 +24,9 @@ all_hold() {
 cut() { ip -n b link set b-c down; }
 heal() { ip -n b link set b-c up; }
 
+# An hour passes: the clock of the guest is set.
+pass_an_hour() { date -s "@$(($(date +%s) + 3600))" >/dev/null || die "can't set the clock"; }
+
 partition() {
 	cut
 	check "the link is cut: the session ends" wait_for 30 has_peers c 1
@@ -30,6 +34,12 @@ partition() {
 	csmsg -S 2 -c "$messages" --rate 400 --digests "$work/right" d:cs0 || die csmsg
 	count=$messages
 	check "each side holds its own" wait_for 30 all_hold a b c d
+	csmsg -S 5 -c 10 --rate 400 --expiry +1800 a:cs0 || die csmsg
+	count=$((messages + 10))
+	check "and some that live for half an hour" wait_for 30 all_hold a b
+	pass_an_hour
+	count=$messages
+	check "an hour later: these are dropped" wait_for 60 all_hold a b || logs a b
 	capture a: b: c: d:
 	heal
 	count=$((2 * messages))

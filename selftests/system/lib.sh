@@ -99,11 +99,11 @@ conf() {
 		identity = "$work/$1/identity.key";
 		state = "$work/$1";
 		control = "$work/$1/control";
-		device: { name = "cs0"; seen-max = 30000; };
+		device: { name = "cs0"; seen-max = ${seen-30000}; };
 		sessions: { hello = 1; timeout = ${timeout-6}; rotate = ${rotate-3600};
 			overlap = ${overlap-2}; };
 		store: { path = "${store-$work/$1/store}"; bytes = "${quota-64MiB}";
-			reconcile = 2; ${stores-} };
+			share = ${share-25}; reconcile = 2; ${stores-} };
 		ports = ( { interface = "$1-*"; auth = "${auth-required}";
 			terms = "${terms-free}"; } );
 		trust: { mode = "${trust-open}"; ${trusts-} };

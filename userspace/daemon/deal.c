@@ -524,14 +524,22 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
  * @daemon: whose
  * @peer: who gives it
  * @id: of the contract
+ * @digest: of the message; others than those of the contract earn nothing
  *
  * Return: whether it may.
  */
-bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id)
+bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
+		const uint8_t digest[CS_DIGEST_LEN])
 {
 	const struct deal *deal = find(daemon, peer, id, false);
+	size_t i;
 
-	return deal && deal->contract.rate && deal->contract.expiry > daemon_now();
+	if (!deal || !deal->contract.rate || deal->contract.expiry <= daemon_now())
+		return false;
+	for (i = 0; i < deal->contract.nr_items; i++)
+		if (!memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN))
+			return true;
+	return false;
 }
 
 /**

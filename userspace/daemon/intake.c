@@ -204,7 +204,8 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 			memcpy(item.peer, peer->address, sizeof(item.peer));
 		item.contract = parsed.link.contract;
 		/* a free peer's frame may name any: one that is none earns nothing */
-		if (peer && item.contract && deal_earns(daemon, peer, item.contract))
+		if (peer && item.contract &&
+		    deal_earns(daemon, peer, item.contract, item.digest))
 			item.flags |= STORE_EARNS;
 	}
 	keep(daemon, &item);

@@ -12,7 +12,8 @@
  * before, those of one destination at a time, one offer at a time. A bid within the configured
  * price and budget is accepted; others wait for a person, or are rejected.
  *
- * A refusal that may pass (full, battery, plan, rate) lets the same messages be offered again.
+ * A refusal that may pass (full, battery, plan, rate) lets the same messages be offered again, after
+ * the time between two reconciliations.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -411,8 +412,10 @@ static void on_no(struct peer *peer, const struct proto_no *no)
 		return;
 	end(offer, OFFER_REFUSED, no->reason);
 	if (no->reason == POLICY_FULL || no->reason == POLICY_BATTERY ||
-	    no->reason == POLICY_PLAN || no->reason == POLICY_RATE)
+	    no->reason == POLICY_PLAN || no->reason == POLICY_RATE) {
 		forget(offer);
+		peer->offer_after = daemon_ticks() + peer->daemon->config.store.reconcile * SECOND;
+	}
 }
 
 static void on_reject(struct peer *peer, const struct proto_reject *rejected)
@@ -564,7 +567,8 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	for (peer = daemon->peers; peer; peer = peer->next) {
-		if (!peer->session || peer->state != CROWDSHARE_PEER_CONTRACT || asking(peer))
+		if (!peer->session || peer->state != CROWDSHARE_PEER_CONTRACT || asking(peer) ||
+		    daemon_ticks() < peer->offer_after)
 			continue;
 		if (make(peer, NULL) > 0)
 			wait = (struct timeval) { 1, 0 };

@@ -107,7 +107,8 @@ int deal_sign(struct offer *offer, const struct proto_accept *accept,
 	      struct proto_letter *letter, struct cs_error *error);
 int deal_signed(struct offer *offer, const struct proto_signed *letter, struct cs_error *error);
 void deal_letter(struct peer *peer, const struct proto_letter *letter);
-bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id);
+bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
+		const uint8_t digest[CS_DIGEST_LEN]);
 void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 unsigned int deal_count(const struct daemon *daemon);
 json_t *deal_list(struct daemon *daemon, struct cs_error *error);

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Daemons are killed at random moments, 200 times, while messages and contracts flow: the ledgers
+# verify, no contract that both signed is lost, the stores open and are whole, nothing is forwarded
+# twice, and in the end all hold everything.
+#
+#	a (buyer) ------- b (seller) ------- c (free)
+#
+# Captured: all ports of b and c.
+
+. "$(dirname "$0")/lib.sh"
+
+kills=200
+names=(a b c)
+
+contracts() { cs "$1" -j ledger show 2>/dev/null | jq -r '.[].contract // empty' | sort -u; }
+
+# Each ledger by itself, without its daemon: what was there at the last look must be there still.
+look() {
+	local name
+	for name in a b; do
+		cs "$name" ledger verify >>"$work/verify" 2>&1 || {
+			note "$name: $(tail -n 1 "$work/verify")"
+			bad=1
+		}
+		contracts $name >"$work/$name.now"
+		[ -z "$(comm -23 "$work/$name.contracts" "$work/$name.now")" ] || {
+			note "$name: a contract is lost"
+			bad=1
+		}
+		mv "$work/$name.now" "$work/$name.contracts"
+	done
+	# the buyer signs off what the seller has committed
+	[ -z "$(comm -23 "$work/a.contracts" "$work/b.contracts")" ] || {
+		note "a has a contract that b has not"
+		bad=1
+	}
+}
+
+killing() {
+	local i name
+	for ((i = 1; i <= kills; i++)); do
+		name=${names[RANDOM % 3]}
+		# most at any moment of normal work, some while it starts
+		sleep "$((RANDOM % 2)).$(printf %02d $((RANDOM % 100)))"
+		running $name || {
+			note "$name: ended by itself: $(tail -n 1 "$work/$name/log")"
+			bad=1
+		}
+		stop $name KILL
+		[ $((i % 20)) != 0 ] || look
+		launch $name
+	done
+}
+
+same_contracts() {
+	contracts a >"$work/a.now"
+	contracts b >"$work/b.now"
+	cmp -s "$work/a.now" "$work/b.now"
+}
+
+all_hold_the_same() {
+	local name
+	for name in a b c; do
+		get $name '.[].digest' store list | sort >"$work/$name.held"
+	done
+	cmp -s "$work/a.held" "$work/b.held" && cmp -s "$work/b.held" "$work/c.held"
+}
+
+load_module
+network 'a b' 'b c'
+for name in a b; do
+	: >"$work/$name.contracts"
+done
+terms=contract
+conf a 'offers: { max-price = "100"; budget = "100000"; };'
+# b's port to a is under contract, the one to c is free
+terms=free
+conf b 'market: { rates = ( { geohash = ""; rate = "2"; } ); };'
+conf c
+start a b c
+check "sessions" all_up a 1 b 2 c 1
+capture b: c:
+csmsg -S 1 -c 100000 --rate 20 --digests "$work/sent" a:cs0 &
+load=$!
+bad=0
+killing
+kill $load
+wait $load
+for name in a b c; do
+	running $name || launch $name
+	wait_for 60 answers $name
+done
+check "$kills kills: the daemons always started again, ledgers verified, no contract lost" \
+	test $bad = 0
+all_up a 1 b 2 c 1
+check "then all messages get everywhere" wait_for 120 all_hold_the_same || logs a b c
+sent=$(grep -c . "$work/a.held")
+note "$sent messages, $(contracts b | wc -l) contracts, $(grep -c . "$work/verify") verifications"
+check "messages and contracts flowed all the time" \
+	test "$sent" -gt 1000 -a "$(contracts b | wc -l)" -gt 10
+look
+check "in the end the ledgers verify" test $bad = 0
+check "and agree on the contracts" wait_for 30 same_contracts
+for name in a b c; do
+	check "$name: the store is whole" cs $name store check
+done
+settle a b c
+captured
+rules "nothing was forwarded twice" 'once b-c out' 'once c-b out' 'once b-a out'
+for name in a b c; do
+	stop $name
+done
+check "received = new + duplicates + drops" sums_hold a b c
+drop_nodes
+finish
