@@ -1,31 +1,35 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Sourced by scripts/check and scripts/check-deep, at the top of the tree: builds, runs steps one
-# after the other and counts their results. A step is a function step_NAME that prints KTAP; its
-# output also goes to build/check/NAME.log.
+# Sourced by scripts/check and scripts/check-deep, at the top of the tree: builds, runs steps and
+# counts their results. A step is a function step_NAME that prints KTAP; its output also goes to
+# build/check/NAME.log.
+#
+# Two steps run at a time, since an emulated machine with two processors seldom keeps more than one
+# of ours busy; CS_JOBS says how many. A step alone prints as it goes, else each when it has ended.
 
 build=$PWD/build
 out=$build/check
 
 # build_all GOAL...: with make; a goal may have settings, as in 'modules LANE=6.12'.
 build_all() {
-	local goals
+	local goals log
 	for goals; do
+		log="$out/make-${goals// /-}.log"
 		# shellcheck disable=SC2086 # a goal and a setting are two arguments
-		make --no-print-directory $goals >"$out/build.log" 2>&1 || {
-			cat "$out/build.log"
+		make --no-print-directory $goals >"$log" 2>&1 || {
+			cat "$log"
 			return 1
 		}
 	done
 }
 
-# in_vm LANE SECONDS COMMAND...
+# in_vm LANE SECONDS COMMAND...: what it leaves is in $out/STEP.
 in_vm() {
-	local lane=$1 limit=$2
+	local lane=$1 limit=$2 dir=$out/${FUNCNAME[1]#step_}
 	shift 2
-	mkdir -p "$out/$lane"
-	scripts/vm/run "$lane" -t "$limit" -o "$out/$lane" -- "$@"
+	mkdir -p "$dir"
+	scripts/vm/run "$lane" -t "$limit" -o "$dir" -- "$@"
 }
 
 # count LOG: how many results of a step passed and failed. A line "ok" or "not ok" counts, but not
@@ -46,28 +50,53 @@ count() {
 		END { print good + 0, bad + 0 }' "$1"
 }
 
-# run NUMBER STEP
-run() {
-	local status good bad began=$SECONDS
-	printf '    # Subtest: %s\n' "$2"
-	# KTAP wants what is nested indented
-	"step_$2" 2>&1 </dev/null | tee "$out/$2.log" | sed -u 's/^/    /'
-	status=${PIPESTATUS[0]}
-	read -r good bad <<<"$(count "$out/$2.log")"
+# begin STEP: runs it; its log, exit status and time are in $out. An only one is also printed.
+begin() {
+	local began=$SECONDS
+	if [ "$alone" = 1 ]; then
+		printf '    # Subtest: %s\n' "$1"
+		# KTAP wants what is nested indented
+		"step_$1" 2>&1 </dev/null | tee "$out/$1.log" | sed -u 's/^/    /'
+		set -- "$1" "${PIPESTATUS[0]}"
+	else
+		"step_$1" >"$out/$1.log" 2>&1 </dev/null
+		set -- "$1" $?
+	fi
+	echo "$2 $((SECONDS - began))" >"$out/$1.status"
+}
+
+# report STEP: what became of it.
+report() {
+	local status good bad took
+	number=$((number + 1))
+	[ "$alone" = 1 ] || {
+		printf '    # Subtest: %s\n' "$1"
+		sed 's/^/    /' "$out/$1.log"
+	}
+	read -r status took <"$out/$1.status" || status=1 took=0
+	read -r good bad <<<"$(count "$out/$1.log")"
 	# a step may fail without a result that does, as when a kernel complains
 	[ "$status" = 0 ] || [ "$bad" != 0 ] || bad=1
 	[ "$((good + bad))" != 0 ] || bad=1
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	[ "$bad" = 0 ] || printf 'not '
-	printf 'ok %d %s # %d passed, %d failed, %d s\n' "$1" "$2" "$good" "$bad" \
-		"$((SECONDS - began))"
+	printf 'ok %d %s # %d passed, %d failed, %d s\n' "$number" "$1" "$good" "$bad" "$took"
+}
+
+# await: reports the next step that ends.
+await() {
+	local pid
+	wait -n -p pid
+	report "${running[$pid]}"
+	unset "running[$pid]"
 }
 
 # run_steps 'GOAL,GOAL...' STEP...: builds the goals and runs the steps; the last line counts the
 # single results. Status 0 if none failed.
 run_steps() {
-	local goals i step
+	local goals step alone=$(($# == 2)) number=0
+	local -A running=()
 	IFS=, read -ra goals <<<"$1"
 	shift
 	for step; do
@@ -85,10 +114,16 @@ run_steps() {
 		return 1
 	}
 	printf 'KTAP version 1\n1..%d\n' $#
-	i=0
+	# steps have children of their own
+	trap 'trap "" TERM; kill -TERM 0; exit 1' INT TERM
 	for step; do
-		i=$((i + 1))
-		run $i "$step"
+		[ ${#running[@]} -lt "${CS_JOBS:-2}" ] || await
+		rm -f "$out/$step.status"
+		begin "$step" &
+		running[$!]=$step
+	done
+	while [ ${#running[@]} -gt 0 ]; do
+		await
 	done
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	[ "$failed" = 0 ]
