@@ -63,7 +63,7 @@ restart() {
 
 difference() {
 	local bytes
-	count=$((2 * messages + 10))
+	count=$((count + 10))
 	cut
 	wait_for 30 has_peers c 1
 	csmsg -S 3 -c 10 --rate 400 a:cs0 || die csmsg
@@ -74,6 +74,28 @@ difference() {
 	note "reconciliation of a difference of 10 in $count: $bytes bytes"
 	check "they follow the difference: less than 16 for each of $count" \
 		test "$bytes" -lt $((16 * count))
+}
+
+missed() { get b .missed status; }
+frames() { get b .frames status; }
+told() { [ "$(($(missed) + $(frames)))" = "$1" ]; }
+
+# The daemon of b does nothing for some seconds: its kernel forwards all the same, the daemon counts
+# exactly what it missed, and gets it from its neighbours.
+overrun() {
+	local sum burst=4000
+	sum=$(($(missed) + $(frames) + burst))
+	kill -STOP "${daemon_pid[b]}"
+	capture b:
+	csmsg -S 6 -c $burst --rate 2000 --digests "$work/burst" a:cs0 || die csmsg
+	settle a b c d
+	captured
+	rules "a daemon that does nothing: the kernel forwards" "exact b-c out $work/burst"
+	kill -CONT "${daemon_pid[b]}"
+	check "it counts exactly what it missed" wait_for 30 told $sum || logs b
+	check "it did miss some" test "$(missed)" -gt 0
+	count=$((count + burst))
+	check "and gets it from its neighbours" wait_for 120 all_hold a b c d || logs a b c d
 }
 
 cancelled() {
@@ -95,6 +117,7 @@ check "sessions" all_up a 1 b 2 c 2 d 1
 partition
 restart
 difference
+overrun
 cancelled
 for name in a b c d; do
 	stop $name

@@ -48,6 +48,16 @@ flows() {
 	check "nothing was refused" none_refused
 }
 
+# A wire that appears while the daemons run, and goes again.
+late() {
+	wires 'a a-c c c-a 1500'
+	check "an interface that appears becomes a port, with a session" all_up a 2 c 2 ||
+		logs a c
+	ip -n a link del a-c
+	check "one that goes is forgotten" wait_for 20 has_peers a 1
+	check "by both" wait_for 20 has_peers c 1
+}
+
 rotation() {
 	local before
 	rotate=3
@@ -87,6 +97,20 @@ restarted() {
 
 lists() { printf 'peers = ( { address = "%s"; state = "%s"; } );' "$1" "$2"; }
 
+has_device() { ip -n "$1" link show cs0 >/dev/null 2>&1; }
+
+# Somebody removes the device, and with it what the kernel knew.
+removed() {
+	ip -n b link del cs0
+	check "the device was removed: it is made anew" wait_for 20 has_device b
+	check "and the sessions come up again" all_up a 1 b 2 c 1 || logs a b
+	capture a: b: c:
+	csmsg -S 7 -c 50 --rate 200 --digests "$work/sent" a:cs0 || die csmsg
+	settle a b c
+	captured
+	rules "then messages flow" "exact c:cs0 in $work/sent"
+}
+
 revoked() {
 	trusts=$(lists "$(address c)" deny) conf b
 	kill -HUP "${daemon_pid[b]}"
@@ -119,8 +143,10 @@ load_module
 network 'a b' 'b c'
 found
 flows
+late
 rotation
 restarted
+removed
 revoked
 stranger
 for name in a b c; do

@@ -16,6 +16,10 @@
  * under it. Then the seller names what it lacks in a DIFF of its own, and the buyer offers that
  * anew.
  *
+ * The seller commits first, so a buyer that is killed may not know of a contract that it signed, and
+ * would offer the same messages again. When its peer comes back, a seller therefore shows it the
+ * contracts under which nothing has come yet.
+ *
  * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back.
  */
 #include <arpa/inet.h>
@@ -441,6 +445,55 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 	return 0;
 }
 
+/* Nothing has come under this contract: does the buyer know it? */
+static void show(struct deal *deal)
+{
+	struct proto_letter letter = { .type = PROTO_CONTRACT };
+	struct kernel_contract counted = { .id = deal->contract.id };
+	struct kernel *kernel = deal->daemon->kernel;
+
+	counted.ifindex = deal->peer->port->link.ifindex;
+	memcpy(counted.lladdr, deal->peer->lladdr, sizeof(counted.lladdr));
+	if (!kernel->ops->contract_get(kernel, &counted, NULL) && counted.used)
+		return;
+	letter.contract.body = deal->contract.body;
+	letter.contract.len = deal->contract.body_len;
+	memcpy(letter.contract.buyer, deal->contract.buyer_signature, IDENTITY_SIGNATURE_LEN);
+	memcpy(letter.contract.seller, deal->contract.seller_signature, IDENTITY_SIGNATURE_LEN);
+	session_send(deal->peer->session, &letter);
+}
+
+/* The seller shows a contract that this node signed: it may have been killed before it committed. */
+static void on_contract(struct peer *peer, const struct proto_contract *shown)
+{
+	struct daemon *daemon = peer->daemon;
+	struct contract contract = { 0 };
+	struct cs_error error = { "" };
+	struct deal *deal = NULL;
+	int rc;
+
+	rc = contract_decode(&contract, shown->body, shown->len, &error);
+	if (!rc && (memcmp(contract.buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN) ||
+		    memcmp(contract.seller, peer->public, IDENTITY_PUBLIC_LEN)))
+		rc = cs_error_set(&error, -EPERM, "the contract is not this node's with it");
+	if (!rc && !find(daemon, peer, contract.id, true)) {
+		memcpy(contract.buyer_signature, shown->buyer, IDENTITY_SIGNATURE_LEN);
+		memcpy(contract.seller_signature, shown->seller, IDENTITY_SIGNATURE_LEN);
+		rc = commit(daemon, peer, &contract, &deal, &error);
+	}
+	contract_free(&contract);
+	if (rc && rc != -EALREADY)
+		log_warning("%s: the contract that it shows is refused: %s", peer_label(peer),
+			    error.text);
+	if (!deal || rc)
+		return;
+	log_notice("%s: contract %u was signed before this node was restarted", peer_label(peer),
+		   deal->contract.id);
+	deal_offered(peer);
+	memset(deal->send, 1, deal->contract.nr_items);
+	pump_in(deal, 0, 0);
+}
+
 /* The buyer names what it sent: which does this node lack? */
 static void on_asked(struct deal *deal, const struct proto_diff *diff)
 {
@@ -507,9 +560,9 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 }
 
 /**
- * deal_letter() - a letter about a contract's messages
+ * deal_letter() - a letter about a contract in force
  * @peer: who sent it
- * @letter: DIFF or WANT
+ * @letter: DIFF, WANT or CONTRACT
  */
 void deal_letter(struct peer *peer, const struct proto_letter *letter)
 {
@@ -517,6 +570,8 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 		on_diff(peer, &letter->diff);
 	else if (letter->type == PROTO_WANT)
 		on_want(peer, &letter->want);
+	else if (letter->type == PROTO_CONTRACT)
+		on_contract(peer, &letter->contract);
 }
 
 /**
@@ -688,6 +743,8 @@ void deal_peer_up(struct peer *peer)
 		deal->asked = 0;
 		if (deal->buyer)
 			pump_in(deal, ASK_SECONDS, 0);
+		else
+			show(deal);
 	}
 	deal_offered(peer);
 }

@@ -425,6 +425,7 @@ void peer_letter(struct session *session, const struct proto_letter *letter)
 		break;
 	case PROTO_OFFER ... PROTO_SIGNED:
 	case PROTO_RECEIPT:
+	case PROTO_CONTRACT:
 		offer_letter(peer, letter);
 		break;
 	case PROTO_RECONCILE ... PROTO_MESSAGE:

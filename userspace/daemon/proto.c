@@ -189,6 +189,11 @@ static const struct {
 		UINT(bye, reason, 0, REASON_MAX),
 		COUNTED(KIND_TEXT, bye, text, len, 1, 0, PROTO_TEXT_MAX),
 	} },
+	[PROTO_CONTRACT] = { "CONTRACT", {
+		BYTES(contract, body, len, 1, 1, CONTRACT_BODY_MAX),
+		FIXED(contract, buyer),
+		FIXED(contract, seller),
+	} },
 };
 
 /**

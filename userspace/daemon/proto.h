@@ -53,6 +53,7 @@ enum proto_type {
 	PROTO_CANCEL,		/* messages were delivered */
 	PROTO_RECEIPT,		/* of an ingest, on its way to those whose contract it pays */
 	PROTO_BYE,
+	PROTO_CONTRACT,		/* one that both signed, from the seller: the buyer may have lost it */
 	PROTO_TYPE_MAX,
 };
 
@@ -108,6 +109,13 @@ struct proto_accept {
 
 struct proto_reject { uint64_t offer; uint32_t reason; };
 struct proto_signed { uint64_t offer; uint8_t signature[IDENTITY_SIGNATURE_LEN]; };
+
+struct proto_contract {
+	const uint8_t	*body;		/* contract_encode() */
+	size_t		len;
+	uint8_t		buyer[IDENTITY_SIGNATURE_LEN];	/* signatures */
+	uint8_t		seller[IDENTITY_SIGNATURE_LEN];
+};
 
 struct proto_symbols {
 	uint32_t	round;
@@ -177,6 +185,7 @@ struct proto_letter {
 		struct proto_cancel	cancel;
 		struct proto_receipt	receipt;
 		struct proto_bye	bye;
+		struct proto_contract	contract;
 	};
 };
 

@@ -88,6 +88,11 @@ static const struct {
 	  "82154772656365697074" },
 	{ PROTO_BYE,
 	  "8316006762796520e280a6" },
+	{ PROTO_CONTRACT,
+	  "841744626f64795840000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20 "
+	  "2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f5840404142434445464748 "
+	  "494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172 "
+	  "737475767778797a7b7c7d7e7f" },
 };
 
 /* What letters point to in these tests. */
@@ -237,6 +242,10 @@ static void vector_letter(struct proto_letter *to, enum proto_type type)
 		count_up(to->cancel.signature, 0x40, IDENTITY_SIGNATURE_LEN);
 	} else if (type == PROTO_RECEIPT) {
 		to->receipt = (struct proto_receipt){ (uint8_t *)"receipt", 7 };
+	} else if (type == PROTO_CONTRACT) {
+		to->contract = (struct proto_contract){ .body = (uint8_t *)"body", .len = 4 };
+		count_up(to->contract.buyer, 0, IDENTITY_SIGNATURE_LEN);
+		count_up(to->contract.seller, 0x40, IDENTITY_SIGNATURE_LEN);
 	} else {
 		to->bye = (struct proto_bye){ POLICY_NONE, "bye \xe2\x80\xa6", 7 };
 	}
@@ -418,6 +427,10 @@ static void random_letter(struct proto_letter *to, enum proto_type type, size_t 
 	} else if (type == PROTO_RECEIPT) {
 		to->receipt.len = number_to(1, most);
 		to->receipt.body = random_bytes(0, to->receipt.len);
+	} else if (type == PROTO_CONTRACT) {
+		fill(&to->contract, sizeof(to->contract));
+		to->contract.len = number_to(1, most);
+		to->contract.body = random_bytes(0, to->contract.len);
 	} else {
 		to->bye.reason = number_to(0, POLICY_REASON_MAX - 1);
 		to->bye.len = number_to(0, most < PROTO_TEXT_MAX ? most : PROTO_TEXT_MAX);
@@ -496,6 +509,8 @@ static void same(struct proto_letter *a, const struct proto_letter *b)
 		SAME_COUNTED(cancel, digests, nr_digests, CS_DIGEST_LEN);
 	else if (a->type == PROTO_RECEIPT)
 		SAME_COUNTED(receipt, body, len, 1);
+	else if (a->type == PROTO_CONTRACT)
+		SAME_COUNTED(contract, body, len, 1);
 	else if (a->type == PROTO_BYE)
 		SAME_COUNTED(bye, text, len, 1);
 	/* numbers and fixed bytes; what is pointed to was compared; holes are zero */
@@ -774,6 +789,8 @@ static void test_encode_limits(void **state)
 	BEYOND(PROTO_RECEIPT, receipt.len, PROTO_RECEIPT_MAX + 1);
 	BEYOND(PROTO_BYE, bye.reason, POLICY_REASON_MAX);
 	BEYOND(PROTO_BYE, bye.len, PROTO_TEXT_MAX + 1);
+	BEYOND(PROTO_CONTRACT, contract.len, 0);
+	BEYOND(PROTO_CONTRACT, contract.len, CONTRACT_BODY_MAX + 1);
 }
 
 static void round_trip(const struct proto_letter *letter, size_t least)
