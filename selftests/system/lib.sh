@@ -12,6 +12,9 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 declare -A daemon_pid daemon_env
 
+# Whatever happens: nothing is to wait for a daemon that nobody ends.
+trap 'kill -KILL ${daemon_pid[*]} 2>/dev/null; cleanup' EXIT
+
 # launch NODE: its daemon, with $work/NODE/conf, in the environment daemon_env[NODE].
 launch() {
 	# shellcheck disable=SC2086 # several variables

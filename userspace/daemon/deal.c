@@ -53,6 +53,7 @@
  * @buyer: this node gives and pays; else it takes and earns
  * @installed: the kernel knows it
  * @exhausted: the kernel said so
+ * @taken: bytes of its messages that the seller has stored since it began
  * @send: a byte for each item that is still to be sent
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
@@ -68,6 +69,7 @@ struct deal {
 	bool		buyer;
 	bool		installed;
 	bool		exhausted;
+	uint64_t	taken;
 	uint8_t		*send;
 	size_t		cursor;
 	unsigned int	asked;
@@ -575,7 +577,7 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 }
 
 /**
- * deal_earns() - may a message under this contract still earn something?
+ * deal_earns() - may a message that came under this contract still earn something?
  * @daemon: whose
  * @peer: who gives it
  * @id: of the contract
@@ -586,15 +588,37 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN])
 {
-	const struct deal *deal = find(daemon, peer, id, false);
+	struct deal *deal = find(daemon, peer, id, false);
 	size_t i;
 
-	if (!deal || !deal->contract.rate || deal->contract.expiry <= daemon_now())
+	if (!deal || deal->contract.expiry <= daemon_now())
 		return false;
 	for (i = 0; i < deal->contract.nr_items; i++)
 		if (!memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN))
-			return true;
-	return false;
+			break;
+	if (i == deal->contract.nr_items)
+		return false;
+	deal->taken += deal->contract.items[i].size;
+	return deal->contract.rate;
+}
+
+/**
+ * deal_reserved() - room in the store that was promised to what is still to come under contract
+ * @daemon: whose
+ *
+ * Return: bytes.
+ */
+uint64_t deal_reserved(const struct daemon *daemon)
+{
+	const struct deal *deal;
+	uint64_t bytes = 0, all;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next) {
+		all = contract_bytes(&deal->contract);
+		if (!deal->buyer && deal->peer && !deal->exhausted && deal->taken < all)
+			bytes += all - deal->taken;
+	}
+	return bytes;
 }
 
 /**

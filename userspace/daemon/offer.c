@@ -209,6 +209,7 @@ static enum policy_reason choose(struct offer *offer)
 		return POLICY_EXPIRED;
 	if (!count)
 		return POLICY_DUPLICATE;
+	bytes += deal_reserved(daemon);
 	return store_would_fit(daemon->store, bytes, offer->address, now) ? POLICY_NONE :
 									     POLICY_FULL;
 }
