@@ -18,8 +18,9 @@ starts_not() {
 	before=$(sums)
 	: >"$work/b/log"
 	launch b
-	check "$1: it does not start" ends b 30 || stop b KILL
-	check "$1: exit status 1" test "${status-0}" = 1
+	status='none: it runs'
+	ends b 30 || stop b KILL
+	expect "$1: it does not start: exit status" "$status" 1
 	check "$1: it says why, and what to do" grep -qE "$2" "$work/b/log" || logs b
 	expect "$1: nothing was overwritten" "$(sums)" "$before"
 }
@@ -41,8 +42,14 @@ restore() { cp -a "$work/kept" "$work/b/$1"; }
 
 size() { stat -c %s "$work/b/$1"; }
 
-# at FILE TEXT: where a text stands in a file.
-at() { grep -obUaP "$2" "$work/b/$1" | head -n 1 | cut -d: -f 1; }
+# body: where the first message stands in the store: its destination and, as on the wire, its expiry.
+body() {
+	python3 - "$work/b/store/data.mdb" "$CSMSG_EXPIRY" <<-END
+		import sys
+		wanted = bytes([0xfd] + 14 * [0] + [1]) + int(sys.argv[2]).to_bytes(8, 'big')
+		print(open(sys.argv[1], 'rb').read().find(wanted))
+	END
+}
 
 configuration() {
 	local before
@@ -108,7 +115,7 @@ store() {
 	starts_not "a store with damaged meta pages" 'store'
 	restore store/data.mdb
 	# in a message: what is on the disk is not what was verified
-	damage store/data.mdb "$(($(at store/data.mdb '\xfd\x00\x00{13}\x01') + 200))" 4
+	damage store/data.mdb "$(($(body) + 200))" 4
 	start b
 	refuse "store: check finds a damaged message" 'store.*(damaged|digest)' cs b store check
 	stop b

@@ -61,6 +61,7 @@ struct port;
  * @look: timer that looks at batteries and data plan
  * @save: timer that saves the seen-set
  * @started: Unix seconds
+ * @loaded: the seen-set has what the file of the last run held, and may replace it
  * @failed: it ends because something went wrong that it can't go on without
  */
 struct daemon {
@@ -89,6 +90,7 @@ struct daemon {
 	struct event		*look;
 	struct event		*save;
 	time_t			started;
+	bool			loaded;
 	bool			failed;
 };
 

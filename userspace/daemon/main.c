@@ -88,6 +88,7 @@ static int make_device(struct daemon *daemon, struct cs_error *error)
 	rc = ops->seen_load(daemon->kernel, path, error);
 	if (rc && rc != -ENOENT)
 		return rc;
+	daemon->loaded = true;
 	return ops->device_up(daemon->kernel, error);
 }
 
@@ -319,7 +320,7 @@ static void close_all(struct daemon *daemon)
 	intake_close(daemon);
 	if (daemon->kernel) {
 		/* ports, peers and keys stay: the kernel goes on without the daemon */
-		if (daemon->kernel->lladdr[0] || daemon->kernel->lladdr[5])
+		if (daemon->loaded)
 			save_seen(daemon);
 		daemon->kernel->ops->stop(daemon->kernel);
 	}
