@@ -46,6 +46,8 @@ killing() {
 		sleep "$((RANDOM % 2)).$(printf %02d $((RANDOM % 100)))"
 		running $name || {
 			note "$name: ended by itself: $(tail -n 1 "$work/$name/log")"
+			note "$(grep FLOCK /proc/locks; ps -eo pid,ppid,etimes,stat,args |
+				grep '[c]rowdshare')"
 			bad=1
 		}
 		stop $name KILL

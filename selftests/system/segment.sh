@@ -21,7 +21,7 @@ done
 
 segment() {
 	local name list=()
-	network "${names[*]}"
+	bare "${names[@]}"
 	namespaces hub
 	ip -n hub link add br0 type bridge mcast_snooping 0
 	ip -n hub link set br0 up
