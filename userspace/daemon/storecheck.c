@@ -92,29 +92,37 @@ static int each_entry(struct audit *audit, enum storedb db,
 
 /* --- Messages --- */
 
-static int count_for(struct audit *audit, const uint8_t *peer, enum storedb_class class,
-		     uint64_t cost)
+static struct total *total_of(struct audit *audit, const uint8_t *peer)
 {
-	struct total *total = audit->totals + audit->nr_totals - 1;
-	size_t i;
+	struct total *totals = audit->totals;
+	size_t i = audit->nr_totals;
 
 	/* the same peer as the last time, but where a class or another peer begins */
-	if (!audit->nr_totals || memcmp(total->peer, peer, STORE_PEER_LEN)) {
-		for (i = 0; i < audit->nr_totals; i++)
-			if (!memcmp(audit->totals[i].peer, peer, STORE_PEER_LEN))
-				break;
-		if (i == audit->nr_totals) {
-			total = realloc(audit->totals, (i + 1) * sizeof(*total));
-			if (!total)
-				return cs_error_set(audit->error, -ENOMEM, "out of memory");
-			audit->totals = total;
-			memset(total + i, 0, sizeof(*total));
-			memcpy(total[i].peer, peer, STORE_PEER_LEN);
-			audit->nr_totals++;
-		}
-		total = audit->totals + i;
-	}
-	total->has.bytes[class] = htobe64(be64toh(total->has.bytes[class]) + cost);
+	if (i && !memcmp(totals[i - 1].peer, peer, STORE_PEER_LEN))
+		return &totals[i - 1];
+	for (i = 0; i < audit->nr_totals; i++)
+		if (!memcmp(totals[i].peer, peer, STORE_PEER_LEN))
+			return &totals[i];
+	totals = realloc(totals, (i + 1) * sizeof(*totals));
+	if (!totals)
+		return NULL;
+	audit->totals = totals;
+	audit->nr_totals++;
+	memset(&totals[i], 0, sizeof(*totals));
+	memcpy(totals[i].peer, peer, STORE_PEER_LEN);
+	return &totals[i];
+}
+
+static int count_for(struct audit *audit, const struct store_item *item)
+{
+	enum storedb_class class = storedb_class(item->flags);
+	struct total *total = total_of(audit, item->peer);
+	uint64_t bytes;
+
+	if (!total)
+		return cs_error_set(audit->error, -ENOMEM, "out of memory");
+	bytes = be64toh(total->has.bytes[class]) + store_cost(audit->store, item->size);
+	total->has.bytes[class] = htobe64(bytes);
 	return 0;
 }
 
@@ -150,8 +158,8 @@ static bool hash_wrong(const struct store_item *item)
 
 static int check_message(struct audit *audit, const MDB_val *key, const MDB_val *value)
 {
-	struct store *store = audit->store;
 	const uint8_t *going = key->mv_data;
+	struct store *store = audit->store;
 	struct storedb_record record;
 	struct store_item item;
 	const char *wrong;
@@ -168,8 +176,7 @@ static int check_message(struct audit *audit, const MDB_val *key, const MDB_val 
 	audit->messages++;
 	if (audit->checked)
 		++*audit->checked;
-	return count_for(audit, item.peer, storedb_class(item.flags),
-			 store_cost(store, item.size));
+	return count_for(audit, &item);
 }
 
 static int check_peer(struct audit *audit, const MDB_val *key, const MDB_val *value)
