@@ -115,6 +115,8 @@ int storedb_fail(const struct store *store, int rc, struct cs_error *error)
 	case EFBIG:
 	case EDQUOT:
 		return cs_error_set(error, -ENOSPC, "%s: no room left on the disk", path);
+	case EIO: /* LMDB's word for a write that was cut short, too */
+		return cs_error_set(error, -EIO, "%s: no room left on the disk, or it fails", path);
 	case MDB_VERSION_MISMATCH:
 		return cs_error_set(error, -EPROTO, "%s: of another version of crowdshared; move "
 				    "the store away, the network fills a new one", path);
@@ -129,8 +131,9 @@ int storedb_fail(const struct store *store, int rc, struct cs_error *error)
 		return cs_error_set(error, -EILSEQ, "%s: damaged (%s); move the store away, the "
 				    "network fills a new one", path, mdb_strerror(rc));
 	case EOVERFLOW:
-		return cs_error_set(error, -EOVERFLOW, "%s: store.bytes is more than this machine "
-				    "can address", path);
+	case ENOMEM:
+		return cs_error_set(error, -rc, "%s: out of memory, or store.bytes is more than "
+				    "this machine can address", path);
 	case MDB_PANIC:
 		return cs_error_set(error, -EIO, "%s: a write failed for good; restart "
 				    "crowdshared", path);
