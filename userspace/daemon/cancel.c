@@ -9,17 +9,18 @@
  * A notice names digests only, and who signs it may have made up the claim that they were his. A
  * node that holds a message can tell: its destination is the signer's address, or the notice is
  * nothing to it. A node that does not hold the message remembers the claim, goes on to want the
- * message, and compares when it comes. So nobody can suppress what is not his.
+ * message, and compares when it comes: then it is proven, or forgotten. So nobody can suppress what
+ * is not his.
  *
- * In the store a notice is a tombstone: a byte that says whether it was proven, the signer's
- * address, the letter as it goes over a session. Their number is bounded by the configuration, and
- * their rate by the peer's bucket.
+ * In the store a notice is a tombstone, with the letter as it goes over a session. Their number is
+ * bounded by the configuration, and their rate by the peer's bucket.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/peer.h"
 
@@ -40,16 +41,6 @@ struct cancel {
 	size_t		count;
 	uint64_t	expiry;
 	struct event	*timer;
-};
-
-/**
- * struct tombstone - head of what the store keeps of a notice
- * @proven: the message was held here, and its destination is @address
- * @address: the signer's; the letter, without its length, follows
- */
-struct tombstone {
-	uint8_t	proven;
-	uint8_t	address[CS_ADDR_LEN];
 };
 
 /* What is signed: the latest expiry, then the digests. */
@@ -74,46 +65,42 @@ static void tell_all(struct daemon *daemon, const struct peer *but,
 }
 
 /* Buries one digest; tells whether that was news. */
-static bool bury(struct daemon *daemon, const uint8_t *digest, const struct proto_cancel *cancel,
-		 const uint8_t *letter, size_t len, const uint8_t address[CS_ADDR_LEN])
+static bool bury(struct daemon *daemon, const uint8_t *digest, struct store_notice *notice)
 {
-	struct tombstone *stone;
 	struct store_item item;
 	bool held, news;
 
 	held = !store_get(daemon->store, digest, &item);
-	if (held && memcmp(item.destination, address, CS_ADDR_LEN))
+	if (held && memcmp(item.destination, notice->address, CS_ADDR_LEN))
 		return false;
 	news = cancel_state(daemon, digest) == CANCEL_NONE;
 	if (!held && !news)
 		return false;
-	stone = malloc(sizeof(*stone) + len);
-	if (!stone)
+	notice->proven = held;
+	if (store_cancel(daemon->store, digest, notice))
 		return false;
-	stone->proven = held;
-	memcpy(stone->address, address, CS_ADDR_LEN);
-	memcpy(stone + 1, letter, len);
-	if (store_cancel(daemon->store, digest, cancel->expiry, stone, sizeof(*stone) + len))
-		news = false;
-	free(stone);
-	return news;
+	/* what is not remembered is news each time, and would go round and round */
+	return news && (held || cancel_state(daemon, digest) != CANCEL_NONE);
 }
 
 /* Buries all of a notice that is known to be signed; tells whether any of it was news. */
 static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 {
 	const struct proto_cancel *cancel = &letter->cancel;
-	uint8_t address[CS_ADDR_LEN], *encoded;
+	struct store_notice notice = { .expiry = cancel->expiry };
 	bool news = false;
+	uint8_t *encoded;
 	size_t i, len;
 
-	identity_address(cancel->public, address);
+	identity_address(cancel->public, notice.address);
 	if (proto_encode(letter, &encoded, &len))
 		return false;
+	notice.letter = encoded + 4;
+	notice.len = len - 4;
 	for (i = 0; i < cancel->nr_digests; i++)
-		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, cancel, encoded + 4,
-			     len - 4, address);
+		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, &notice);
 	free(encoded);
+	intake_changed(daemon);
 	return news;
 }
 
@@ -232,16 +219,6 @@ void cancel_letter(struct peer *peer, const struct proto_cancel *cancel)
 		tell_all(daemon, peer, &letter);
 }
 
-static const struct tombstone *find(struct daemon *daemon, const uint8_t *prefix, size_t *len)
-{
-	const void *stone;
-
-	if (store_cancelled(daemon->store, prefix, &stone, len) ||
-	    *len < sizeof(struct tombstone))
-		return NULL;
-	return stone;
-}
-
 /**
  * cancel_state() - was a message delivered?
  * @daemon: whose store to look into
@@ -251,13 +228,11 @@ static const struct tombstone *find(struct daemon *daemon, const uint8_t *prefix
  */
 enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
 {
-	const struct tombstone *stone;
-	size_t len;
+	struct store_notice notice;
 
-	stone = find(daemon, prefix, &len);
-	if (!stone)
+	if (store_cancelled(daemon->store, prefix, &notice))
 		return CANCEL_NONE;
-	return stone->proven ? CANCEL_PROVEN : CANCEL_CLAIMED;
+	return notice.proven ? CANCEL_PROVEN : CANCEL_CLAIMED;
 }
 
 /**
@@ -266,39 +241,44 @@ enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
  * @prefix: beginning of its digest
  * @destination: of the message
  *
- * A claim of somebody who is not the destination is forgotten.
+ * A claim of the destination is proven by this; one of somebody else is forgotten.
  *
  * Return: true: the message was delivered.
  */
 bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
 		  const uint8_t destination[CS_ADDR_LEN])
 {
-	const struct tombstone *stone;
-	size_t len;
+	struct store_notice notice;
 
-	stone = find(daemon, prefix, &len);
-	if (!stone)
+	if (store_cancelled(daemon->store, prefix, &notice))
 		return false;
-	if (!memcmp(stone->address, destination, CS_ADDR_LEN))
-		return true;
-	store_uncancel(daemon->store, prefix);
-	return false;
+	if (memcmp(notice.address, destination, CS_ADDR_LEN)) {
+		store_uncancel(daemon->store, prefix);
+		intake_changed(daemon);
+		return false;
+	}
+	if (!notice.proven) {
+		store_prove(daemon->store, prefix);
+		intake_changed(daemon);
+	}
+	return true;
 }
 
 /**
  * cancel_tell() - tell a peer who holds a message that it was delivered
  * @peer: who
  * @prefix: beginning of the digest
+ * @told: ids of the notices that it was told just now: each is told once, not for each of the
+ *	messages that it names
  */
-void cancel_tell(struct peer *peer, const uint8_t *prefix)
+void cancel_tell(struct peer *peer, const uint8_t *prefix, struct idset *told)
 {
-	const struct tombstone *stone;
 	struct proto_letter letter;
-	size_t len;
+	struct store_notice notice;
 
-	stone = find(peer->daemon, prefix, &len);
-	if (!stone || !peer->session ||
-	    proto_decode(&letter, stone + 1, len - sizeof(*stone), NULL))
+	if (!peer->session || store_cancelled(peer->daemon->store, prefix, &notice) ||
+	    idset_has(told, notice.id) || idset_add(told, notice.id) ||
+	    proto_decode(&letter, notice.letter, notice.len, NULL))
 		return;
 	session_send(peer->session, &letter);
 	proto_free(&letter);

@@ -6,6 +6,7 @@
 #define CSD_CANCEL_H
 
 #include "daemon/daemon.h"
+#include "daemon/idset.h"
 #include "daemon/proto.h"
 
 int cancel_open(struct daemon *daemon, struct cs_error *error);
@@ -28,6 +29,7 @@ enum cancel_state {
 enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix);
 bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
 		  const uint8_t destination[CS_ADDR_LEN]);
-void cancel_tell(struct peer *peer, const uint8_t *prefix);
+/* Tells a peer that holds it, unless the notice is among those it was @told. */
+void cancel_tell(struct peer *peer, const uint8_t *prefix, struct idset *told);
 
 #endif /* CSD_CANCEL_H */

@@ -53,7 +53,7 @@
  * @buyer: this node gives and pays; else it takes and earns
  * @installed: the kernel knows it
  * @exhausted: the kernel said so
- * @taken: bytes of its messages that the seller has stored since it began
+ * @reserved: room in the seller's store for those of its messages that have not come yet
  * @send: a byte for each item that is still to be sent
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
@@ -69,7 +69,7 @@ struct deal {
 	bool		buyer;
 	bool		installed;
 	bool		exhausted;
-	uint64_t	taken;
+	uint64_t	reserved;
 	uint8_t		*send;
 	size_t		cursor;
 	unsigned int	asked;
@@ -263,6 +263,8 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 static struct deal *begin(struct daemon *daemon, struct contract *contract, struct peer *peer)
 {
 	struct deal *deal = calloc(1, sizeof(*deal));
+	struct store_item held;
+	size_t i;
 
 	if (!deal)
 		return NULL;
@@ -279,6 +281,9 @@ static struct deal *begin(struct daemon *daemon, struct contract *contract, stru
 	contract_uid(&deal->contract, deal->uid);
 	identity_address(deal->buyer ? deal->contract.seller : deal->contract.buyer,
 			 deal->address);
+	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+		if (store_get(daemon->store, deal->contract.items[i].digest, &held))
+			deal->reserved += store_cost(daemon->store, deal->contract.items[i].size);
 	deal->peer = peer;
 	deal->next = daemon->deals->list;
 	daemon->deals->list = deal;
@@ -589,6 +594,7 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN])
 {
 	struct deal *deal = find(daemon, peer, id, false);
+	uint64_t cost;
 	size_t i;
 
 	if (!deal || deal->contract.expiry <= daemon_now())
@@ -598,7 +604,8 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 			break;
 	if (i == deal->contract.nr_items)
 		return false;
-	deal->taken += deal->contract.items[i].size;
+	cost = store_cost(daemon->store, deal->contract.items[i].size);
+	deal->reserved -= cost < deal->reserved ? cost : deal->reserved;
 	return deal->contract.rate;
 }
 
@@ -611,13 +618,11 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 uint64_t deal_reserved(const struct daemon *daemon)
 {
 	const struct deal *deal;
-	uint64_t bytes = 0, all;
+	uint64_t bytes = 0;
 
-	for (deal = daemon->deals->list; deal; deal = deal->next) {
-		all = contract_bytes(&deal->contract);
-		if (!deal->buyer && deal->peer && !deal->exhausted && deal->taken < all)
-			bytes += all - deal->taken;
-	}
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (!deal->exhausted)
+			bytes += deal->reserved;
 	return bytes;
 }
 

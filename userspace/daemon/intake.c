@@ -11,8 +11,8 @@
  * and sent into the device, so that the kernel's rule decides about forwarding: hops_left counts as
  * if the peer's kernel had sent it.
  *
- * Additions are committed together, ten times a second: a kill costs what came in since, which
- * reconciliation brings back.
+ * What changes in the store is committed together, ten times a second: a kill costs what came in
+ * since, which reconciliation brings back.
  */
 #include <endian.h>
 #include <errno.h>
@@ -79,8 +79,8 @@ static void on_expire(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (store_expire(daemon->store, daemon_now()))
-		on_commit(-1, 0, daemon);
+	store_expire(daemon->store, daemon_now());
+	on_commit(-1, 0, daemon);
 	evtimer_add(daemon->intake->expire, &soon);
 }
 
@@ -119,7 +119,7 @@ void intake_close(struct daemon *daemon)
 
 	if (!intake)
 		return;
-	if (intake->committing)
+	if (intake->commit)
 		on_commit(-1, 0, daemon);
 	if (intake->commit)
 		event_free(intake->commit);
@@ -129,13 +129,16 @@ void intake_close(struct daemon *daemon)
 	daemon->intake = NULL;
 }
 
-/* What was added or changed in the store is committed soon. */
-static void commit_soon(struct daemon *daemon)
+/**
+ * intake_changed() - something was added to the store or changed there: it is committed soon
+ * @daemon: whose
+ */
+void intake_changed(struct daemon *daemon)
 {
 	static const struct timeval soon = { 0, COMMIT_MSEC * 1000 };
 	struct intake *intake = daemon->intake;
 
-	if (intake->committing)
+	if (!intake || intake->committing) /* the daemon ends, and commits at last */
 		return;
 	intake->committing = !evtimer_add(intake->commit, &soon);
 }
@@ -153,7 +156,7 @@ static bool keep(struct daemon *daemon, const struct store_item *item)
 		complain(daemon, &error);
 	if (result != STORE_ADDED)
 		return false;
-	commit_soon(daemon);
+	intake_changed(daemon);
 	if (item->flags & STORE_LOCAL)
 		cancel_delivered(daemon, item->digest, item->expiry);
 	return true;
@@ -172,6 +175,25 @@ static void fill_item(const struct daemon *daemon, struct store_item *item, cons
 	item->message = message;
 	if (!memcmp(item->destination, daemon->identity.address, CS_ADDR_LEN))
 		item->flags |= STORE_LOCAL;
+}
+
+/*
+ * Who gave a frame. A neighbour without a session, on a port that lets in whoever, has its share of
+ * the store by its MAC, written as the link-local address that follows from it (RFC 4291, 2.5.1).
+ */
+static void fill_giver(struct store_item *item, const struct peer *peer, const uint8_t *lladdr)
+{
+	if (peer) {
+		memcpy(item->peer, peer->address, sizeof(item->peer));
+		return;
+	}
+	item->peer[0] = 0xfe;
+	item->peer[1] = 0x80;
+	memcpy(item->peer + 8, lladdr, 3);
+	item->peer[8] ^= 2;
+	item->peer[11] = 0xff;
+	item->peer[12] = 0xfe;
+	memcpy(item->peer + 13, lladdr + 3, 3);
 }
 
 /**
@@ -200,8 +222,7 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 	item.hops = parsed.link.hops_left;
 	if (!own) {
 		peer = peer_by_lladdr(daemon, parsed.from);
-		if (peer)
-			memcpy(item.peer, peer->address, sizeof(item.peer));
+		fill_giver(&item, peer, parsed.from);
 		item.contract = parsed.link.contract;
 		/* a free peer's frame may name any: one that is none earns nothing */
 		if (peer && item.contract &&

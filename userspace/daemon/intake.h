@@ -30,6 +30,7 @@ void intake_close(struct daemon *daemon);
 void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool own);
 void intake_missed(struct daemon *daemon, uint64_t count);
 int intake_message(struct peer *peer, const struct proto_message *message);
+void intake_changed(struct daemon *daemon);
 const struct intake_stats *intake_stats(const struct daemon *daemon);
 
 /* May a message be given to others, and with which hops_left? */

@@ -366,7 +366,8 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 		config_free(&daemon->config);
 		daemon->config = config;
 		log_init(config.level);
-		store_configure(daemon->store, &daemon->config.store);
+		if (store_configure(daemon->store, &daemon->config.store, &error))
+			log_error("store: %s", error.text);
 		port_reload(daemon);
 		peer_rejudge_all(daemon);
 		on_look(-1, 0, daemon);

@@ -192,7 +192,7 @@ static bool known(struct daemon *daemon, const struct proto_offer_item *item)
 static enum policy_reason choose(struct offer *offer)
 {
 	struct daemon *daemon = offer->peer->daemon;
-	uint64_t now = daemon_now(), bytes = 0;
+	uint64_t now = daemon_now(), cost = 0;
 	size_t i, live = 0, count = 0;
 
 	for (i = 0; i < offer->nr_items; i++) {
@@ -202,16 +202,16 @@ static enum policy_reason choose(struct offer *offer)
 		if (known(daemon, &offer->items[i]))
 			continue;
 		count++;
-		bytes += offer->items[i].size;
+		cost += store_cost(daemon->store, offer->items[i].size);
 		offer->wanted[i / 8] |= 1 << i % 8;
 	}
 	if (!live)
 		return POLICY_EXPIRED;
 	if (!count)
 		return POLICY_DUPLICATE;
-	bytes += deal_reserved(daemon);
-	return store_would_fit(daemon->store, bytes, offer->address, now) ? POLICY_NONE :
-									     POLICY_FULL;
+	cost += deal_reserved(daemon);
+	return store_would_fit(daemon->store, cost, offer->address, now) ? POLICY_NONE :
+									    POLICY_FULL;
 }
 
 static enum policy_reason judge(struct offer *offer)

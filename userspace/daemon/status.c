@@ -331,8 +331,9 @@ static int list_item(const struct store_item *item, void *data)
 	struct listing *listing = data;
 
 	cs_hex(digest, item->digest, CS_DIGEST_LEN);
-	if (strncmp(digest, listing->prefix, strlen(listing->prefix)) ||
-	    strcmp(digest, listing->after) <= 0)
+	if (strncasecmp(digest, listing->prefix, strlen(listing->prefix)))
+		return 1; /* beyond those that begin with it */
+	if (strcasecmp(digest, listing->after) <= 0)
 		return 0;
 	text_of(item->destination, destination);
 	text_of(item->peer, peer);
@@ -346,20 +347,41 @@ static int list_item(const struct store_item *item, void *data)
 	return json_array_size(listing->list) >= listing->limit;
 }
 
+/* The least digest that begins with these digits. */
+static int least_digest(const char *digits, uint8_t digest[CS_DIGEST_LEN], struct cs_error *error)
+{
+	char text[2 * CS_DIGEST_LEN + 1];
+	size_t len = strlen(digits);
+
+	memset(text, '0', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	if (len < sizeof(text))
+		memcpy(text, digits, len);
+	if (len >= sizeof(text) || cs_unhex(text, digest, CS_DIGEST_LEN) != CS_DIGEST_LEN)
+		return cs_error_set(error, -EINVAL, "'%.140s' is not the beginning of a digest: up "
+				    "to 128 hexadecimal digits", digits);
+	return 0;
+}
+
 static json_t *on_store_list(struct daemon *daemon, const json_t *request, struct cs_error *error)
 {
 	const char *prefix = json_string_value(json_object_get(request, "digest"));
 	const char *after = json_string_value(json_object_get(request, "after"));
 	json_int_t limit = json_integer_value(json_object_get(request, "limit"));
 	struct listing listing = {
-		.list = json_array(),
 		.prefix = prefix ? prefix : "",
 		.after = after ? after : "",
 		.limit = limit > 0 && limit < LIST_MAX ? limit : LIST_MAX,
 	};
+	uint8_t first[CS_DIGEST_LEN], least[CS_DIGEST_LEN];
 
-	(void)error;
-	store_each(daemon->store, list_item, &listing);
+	if (least_digest(listing.prefix, first, error) ||
+	    least_digest(listing.after, least, error))
+		return NULL;
+	if (memcmp(first, least, sizeof(first)) < 0)
+		memcpy(first, least, sizeof(first));
+	listing.list = json_array();
+	store_each_from(daemon->store, first, list_item, &listing);
 	return listing.list;
 }
 

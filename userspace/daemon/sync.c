@@ -226,6 +226,7 @@ static uint8_t *pick(struct peer *peer, const uint8_t *ids, size_t count, size_t
 {
 	size_t i, most = allowance(peer);
 	uint8_t *wanted = malloc(count ? count * PROTO_ID_LEN : 1);
+	struct idset told = { NULL };
 	const uint8_t *id;
 
 	*picked = 0;
@@ -234,12 +235,13 @@ static uint8_t *pick(struct peer *peer, const uint8_t *ids, size_t count, size_t
 	for (i = 0; i < count; i++) {
 		id = ids + i * PROTO_ID_LEN;
 		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
-			cancel_tell(peer, id);
+			cancel_tell(peer, id, &told);
 		else if (*picked < most)
 			memcpy(wanted + (*picked)++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
 		else
 			peer->sync.again = true;
 	}
+	idset_clear(&told);
 	return wanted;
 }
 
