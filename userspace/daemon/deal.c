@@ -263,7 +263,6 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 static struct deal *begin(struct daemon *daemon, struct contract *contract, struct peer *peer)
 {
 	struct deal *deal = calloc(1, sizeof(*deal));
-	struct store_item held;
 	size_t i;
 
 	if (!deal)
@@ -282,7 +281,7 @@ static struct deal *begin(struct daemon *daemon, struct contract *contract, stru
 	identity_address(deal->buyer ? deal->contract.seller : deal->contract.buyer,
 			 deal->address);
 	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
-		if (store_get(daemon->store, deal->contract.items[i].digest, &held))
+		if (lacks(daemon, deal->contract.items[i].digest))
 			deal->reserved += store_cost(daemon->store, deal->contract.items[i].size);
 	deal->peer = peer;
 	deal->next = daemon->deals->list;
