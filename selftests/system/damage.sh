@@ -127,19 +127,22 @@ store() {
 
 holds_some() { [ "$(held b)" -gt "$1" ]; }
 
-# State and store on a disk of 3 MB, which somebody fills.
+# State and store on a disk of 8 MB, which somebody fills.
 full_disk() {
 	local before contracts
 	stop a
 	mkdir "$work/small"
-	mount -t tmpfs -o size=3M none "$work/small" || die mount
+	mount -t tmpfs -o size=8M none "$work/small" || die mount
 	cp -a "$work/b/." "$work/small"
 	mount --move "$work/small" "$work/b" || die mount
 	start a b
 	all_up a 1 b 1
 	csmsg -S 20 -c 20 --rate 400 a:cs0 || die csmsg
 	before=$(held b)
-	check "small disk: it takes messages" wait_for 30 holds_some "$before"
+	check "small disk: it takes messages" wait_for 30 holds_some "$before" || {
+		logs a b
+		note "$(df "$work/b"; ls -ls "$work/b" "$work/b/store")"
+	}
 	dd if=/dev/zero of="$work/b/ballast" bs=4k 2>/dev/null
 	before=$(held b)
 	contracts=$(get b length contracts)
