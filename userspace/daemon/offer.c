@@ -180,9 +180,7 @@ enum policy_reason offer_refuses(struct daemon *daemon)
 /* Does this node have, or has it seen, a message? */
 static bool known(struct daemon *daemon, const struct proto_offer_item *item)
 {
-	struct store_item held;
-
-	return !store_get(daemon->store, item->digest, &held) ||
+	return store_has(daemon->store, item->digest) ||
 	       cancel_state(daemon, item->digest) == CANCEL_PROVEN ||
 	       daemon->kernel->ops->known(daemon->kernel, item->digest, NULL) > 0;
 }

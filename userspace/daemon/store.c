@@ -5,13 +5,22 @@
  * An LMDB environment with these databases, all keys big-endian, so that their order is that of
  * time or of the digests:
  *
- *	messages	digest				struct record, message
- *	expiry		expiry, digest			-
- *	arrival		peer, arrival, digest		-
- *	peers		peer				bytes of its messages
+ *	messages	digest				struct record
+ *	bodies		number, counted up		message without its digest
+ *	expiry		expiry, number			digest
+ *	queue		peer, number			digest of one that may be evicted
+ *	peers		peer				weight of its messages
  *	cancelled	digest				expiry, notice
  *	cancelexpiry	expiry, digest			-
  *	meta		"version"			VERSION
+ *
+ * Bodies lie in the order in which they came. So those of one transaction share pages, which are
+ * full, and whoever looks at all messages does not read them: what is to be told of a message is in
+ * its record, and the kernel is told not to read ahead. A store on flash is many times as large as
+ * the memory of its router.
+ *
+ * What counts against the quota are the pages that are in use. How they are shared between peers is
+ * told by the weight of messages: the part of pages that they take if nothing around them is gone.
  *
  * One transaction is open from the first call until store_commit(); reads are part of it. A kill
  * loses what was not committed, and nothing else: LMDB never overwrites a page that the last
@@ -35,16 +44,21 @@
 #include "daemon/store.h"
 #include "lib/message.h"
 
-#define VERSION		1
-#define OVERHEAD	96		/* bytes that the indexes of a message take, about */
+#define VERSION		2
+#define PAGE		4096
+#define PAGE_ROOM	4080		/* without its header */
+#define NODE_HEAD	18		/* of a body in a page, with its key */
+#define NODE_MAX	2038		/* a larger one has pages of its own */
+#define OVERHEAD	420		/* bytes that record and indexes take, about */
 #define MAP_SPARE	(64u << 20)	/* of address space, for pages in between */
 #define TIME_KEY	(8 + CS_DIGEST_LEN)
-#define ARRIVAL_KEY	(STORE_PEER_LEN + 8 + CS_DIGEST_LEN)
+#define ENDS_KEY	(8 + 8)
+#define QUEUE_KEY	(STORE_PEER_LEN + 8)
 
-enum { MESSAGES, EXPIRY, ARRIVAL, PEERS, CANCELLED, CANCELEXPIRY, META, NR_DBS };
+enum { MESSAGES, BODIES, EXPIRY, QUEUE, PEERS, CANCELLED, CANCELEXPIRY, META, NR_DBS };
 
 static const char *const names[NR_DBS] = {
-	"messages", "expiry", "arrival", "peers", "cancelled", "cancelexpiry", "meta",
+	"messages", "bodies", "expiry", "queue", "peers", "cancelled", "cancelexpiry", "meta",
 };
 
 /**
@@ -53,7 +67,11 @@ static const char *const names[NR_DBS] = {
 struct record {
 	uint64_t	arrived;
 	uint64_t	ends;	/* its key in expiry: the configured age may change */
+	uint64_t	expiry;
+	uint64_t	body;	/* its key in bodies */
 	uint8_t		peer[STORE_PEER_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+	uint32_t	size;	/* of the whole message */
 	uint32_t	contract;
 	uint8_t		hops;
 	uint8_t		flags;
@@ -68,8 +86,12 @@ struct record {
  * @lock: descriptor that holds the lock
  * @config: quotas
  * @path: directory
+ * @body: key of the next body
+ * @weight: of all messages
  * @stats: counters; messages, bytes and cancelled are those of @txn
  * @committed: the same as of the last commit
+ * @committed_weight: likewise @weight
+ * @message: the one that was last asked for, put together
  */
 struct store {
 	MDB_env			*env;
@@ -78,9 +100,16 @@ struct store {
 	int			lock;
 	struct config_store	config;
 	char			path[PATH_MAX];
+	uint64_t		body;
+	uint64_t		weight;
 	struct store_stats	stats;
 	struct store_stats	committed;
+	uint64_t		committed_weight;
+	uint8_t			message[sizeof(struct cs_msg_hdr) + CS_SLICE_MAX];
 };
+
+/* No peer has this address, which is no node's. */
+static const uint8_t first[STORE_PEER_LEN] = { 0xff };
 
 /* --- Keys --- */
 
@@ -98,14 +127,24 @@ static MDB_val time_key(uint8_t key[TIME_KEY], uint64_t time, const uint8_t *dig
 	return val(key, TIME_KEY);
 }
 
-static MDB_val arrival_key(uint8_t key[ARRIVAL_KEY], const struct store_item *item)
+static MDB_val ends_key(uint8_t key[ENDS_KEY], const struct record *record)
 {
-	uint64_t big = htobe64(item->arrived);
+	memcpy(key, &record->ends, 8);
+	memcpy(key + 8, &record->body, 8);
+	return val(key, ENDS_KEY);
+}
 
-	memcpy(key, item->peer, STORE_PEER_LEN);
-	memcpy(key + STORE_PEER_LEN, &big, 8);
-	memcpy(key + STORE_PEER_LEN + 8, item->digest, CS_DIGEST_LEN);
-	return val(key, ARRIVAL_KEY);
+/*
+ * Where a message waits for its eviction: with those of its peer, what this node sent and was
+ * delivered before all others. Of no length if it can still be earned: it does not wait.
+ */
+static MDB_val queue_key(uint8_t key[QUEUE_KEY], const struct record *record)
+{
+	const uint8_t spent = STORE_OWN | STORE_DELIVERED;
+
+	memcpy(key, (record->flags & spent) == spent ? first : record->peer, STORE_PEER_LEN);
+	memcpy(key + STORE_PEER_LEN, &record->body, 8);
+	return val(key, record->flags & STORE_EARNS ? 0 : QUEUE_KEY);
 }
 
 static uint64_t get_time(const void *data)
@@ -116,9 +155,14 @@ static uint64_t get_time(const void *data)
 	return be64toh(big);
 }
 
-static uint64_t cost(const struct store_item *item)
+/* What a message takes of the disk, if its neighbours do not leave before it. */
+static uint64_t weight_of(const struct store_item *item)
 {
-	return sizeof(struct record) + item->size + CS_DIGEST_LEN + OVERHEAD;
+	uint64_t node = NODE_HEAD + item->size - CS_DIGEST_LEN;
+	uint64_t body = node <= NODE_MAX ? PAGE / (PAGE_ROOM / node) :
+					   (item->size + PAGE - 1) / PAGE * PAGE;
+
+	return body + OVERHEAD;
 }
 
 /* --- Transactions --- */
@@ -148,9 +192,28 @@ static void abort_txn(struct store *store)
 	if (store->txn)
 		mdb_txn_abort(store->txn);
 	store->txn = NULL;
+	store->weight = store->committed_weight;
 	store->stats.messages = store->committed.messages;
 	store->stats.bytes = store->committed.bytes;
 	store->stats.cancelled = store->committed.cancelled;
+}
+
+/* Counts the pages that are in use. */
+static uint64_t used(struct store *store)
+{
+	uint64_t bytes = 0;
+	MDB_stat stat;
+	int i;
+
+	if (!store->txn)
+		return store->stats.bytes;
+	for (i = 0; i < NR_DBS; i++)
+		if (!mdb_stat(store->txn, store->dbs[i], &stat))
+			bytes += stat.ms_psize * (uint64_t)(stat.ms_branch_pages +
+							    stat.ms_leaf_pages +
+							    stat.ms_overflow_pages);
+	store->stats.bytes = bytes;
+	return bytes;
 }
 
 /**
@@ -166,6 +229,7 @@ int store_commit(struct store *store, struct cs_error *error)
 
 	if (!store->txn)
 		return 0;
+	used(store);
 	rc = mdb_txn_commit(store->txn);
 	store->txn = NULL;
 	if (rc) {
@@ -174,6 +238,7 @@ int store_commit(struct store *store, struct cs_error *error)
 		return fail(store, rc, error);
 	}
 	store->committed = store->stats;
+	store->committed_weight = store->weight;
 	return 0;
 }
 
@@ -193,40 +258,57 @@ static int del(struct store *store, int db, MDB_val key)
 
 /* --- Messages --- */
 
-static int unpack(const MDB_val *key, const MDB_val *value, struct store_item *item)
+/* All but the message itself; @record may be NULL. */
+static int unpack(const MDB_val *key, const MDB_val *value, struct store_item *item,
+		  struct record *copy)
 {
-	const struct cs_msg_hdr *hdr;
 	struct record record;
 
-	if (key->mv_size != CS_DIGEST_LEN || value->mv_size < sizeof(record) + sizeof(*hdr))
+	if (key->mv_size != CS_DIGEST_LEN || value->mv_size != sizeof(record))
 		return MDB_CORRUPTED;
 	memcpy(&record, value->mv_data, sizeof(record));
 	memset(item, 0, sizeof(*item));
 	memcpy(item->digest, key->mv_data, CS_DIGEST_LEN);
+	memcpy(item->destination, record.destination, CS_ADDR_LEN);
 	memcpy(item->peer, record.peer, STORE_PEER_LEN);
+	item->expiry = be64toh(record.expiry);
 	item->arrived = be64toh(record.arrived);
 	item->contract = be32toh(record.contract);
 	item->hops = record.hops;
 	item->flags = record.flags;
-	item->message = (const uint8_t *)value->mv_data + sizeof(record);
-	item->size = value->mv_size - sizeof(record);
-	hdr = (const struct cs_msg_hdr *)item->message;
-	memcpy(item->destination, hdr->destination, CS_ADDR_LEN);
-	item->expiry = be64toh(hdr->expiry);
-	return 0;
+	item->size = be32toh(record.size);
+	if (copy)
+		*copy = record;
+	return item->size >= sizeof(struct cs_msg_hdr) &&
+	       item->size <= sizeof(((struct store *)NULL)->message) ? 0 : MDB_CORRUPTED;
 }
 
-static int get(struct store *store, const uint8_t *digest, struct store_item *item)
+static int look(struct store *store, const uint8_t *digest, struct store_item *item,
+		struct record *record)
 {
 	MDB_val key = val(digest, CS_DIGEST_LEN), value;
 	int rc = begin(store);
 
 	if (!rc)
 		rc = mdb_get(store->txn, store->dbs[MESSAGES], &key, &value);
-	return rc ? rc : unpack(&key, &value, item);
+	return rc ? rc : unpack(&key, &value, item, record);
 }
 
-static uint64_t peer_bytes(struct store *store, const uint8_t *peer)
+/* The message that belongs to a record. */
+static int read_body(struct store *store, const struct record *record, struct store_item *item)
+{
+	MDB_val key = val(&record->body, sizeof(record->body)), value;
+	int rc = mdb_get(store->txn, store->dbs[BODIES], &key, &value);
+
+	if (rc || value.mv_size != item->size - CS_DIGEST_LEN)
+		return MDB_CORRUPTED;
+	memcpy(store->message, item->digest, CS_DIGEST_LEN);
+	memcpy(store->message + CS_DIGEST_LEN, value.mv_data, value.mv_size);
+	item->message = store->message;
+	return 0;
+}
+
+static uint64_t peer_weight(struct store *store, const uint8_t *peer)
 {
 	MDB_val key = val(peer, STORE_PEER_LEN), value;
 
@@ -235,34 +317,56 @@ static uint64_t peer_bytes(struct store *store, const uint8_t *peer)
 	return get_time(value.mv_data);
 }
 
-static int set_peer_bytes(struct store *store, const uint8_t *peer, uint64_t bytes)
+/* A message of @peer came, or with @gone went. */
+static int weigh(struct store *store, const uint8_t *peer, uint64_t weight, bool gone)
 {
-	uint64_t big = htobe64(bytes);
+	uint64_t had = peer_weight(store, peer), big;
 
-	return bytes ? put(store, PEERS, val(peer, STORE_PEER_LEN), &big, sizeof(big)) :
-		       del(store, PEERS, val(peer, STORE_PEER_LEN));
+	if (gone && weight > had)
+		weight = had;
+	store->weight += gone ? -weight : weight;
+	big = htobe64(gone ? had - weight : had + weight);
+	return big ? put(store, PEERS, val(peer, STORE_PEER_LEN), &big, sizeof(big)) :
+		     del(store, PEERS, val(peer, STORE_PEER_LEN));
+}
+
+static int queue_item(struct store *store, const struct record *record, const uint8_t *digest)
+{
+	uint8_t buffer[QUEUE_KEY];
+	MDB_val key = queue_key(buffer, record);
+
+	return key.mv_size ? put(store, QUEUE, key, digest, CS_DIGEST_LEN) : 0;
+}
+
+static int unqueue_item(struct store *store, const struct record *record)
+{
+	uint8_t buffer[QUEUE_KEY];
+	MDB_val key = queue_key(buffer, record);
+
+	return key.mv_size ? del(store, QUEUE, key) : 0;
 }
 
 static int remove_item(struct store *store, const struct store_item *found)
 {
-	struct store_item item = *found;
-	uint64_t bytes = cost(&item), had = peer_bytes(store, item.peer);
-	uint8_t key[ARRIVAL_KEY];
+	struct store_item item;
+	uint8_t key[ENDS_KEY];
 	struct record record;
 	int rc;
 
-	memcpy(&record, found->message - sizeof(record), sizeof(record));
-	rc = del(store, EXPIRY, time_key(key, be64toh(record.ends), item.digest));
+	rc = look(store, found->digest, &item, &record);
 	if (!rc)
-		rc = del(store, ARRIVAL, arrival_key(key, &item));
+		rc = del(store, EXPIRY, ends_key(key, &record));
 	if (!rc)
-		rc = set_peer_bytes(store, item.peer, had > bytes ? had - bytes : 0);
+		rc = unqueue_item(store, &record);
+	if (!rc)
+		rc = del(store, BODIES, val(&record.body, sizeof(record.body)));
+	if (!rc)
+		rc = weigh(store, item.peer, weight_of(&item), true);
 	if (!rc)
 		rc = del(store, MESSAGES, val(item.digest, CS_DIGEST_LEN));
 	if (rc)
 		return rc;
 	store->stats.messages--;
-	store->stats.bytes -= bytes < store->stats.bytes ? bytes : store->stats.bytes;
 	return 0;
 }
 
@@ -274,71 +378,72 @@ static uint64_t ends(const struct store *store, const struct store_item *item)
 	return aged < item->expiry ? aged : item->expiry;
 }
 
+static int insert_body(struct store *store, const struct store_item *item, uint64_t body)
+{
+	MDB_val key = val(&body, sizeof(body));
+	MDB_val value = val(item->message + CS_DIGEST_LEN, item->size - CS_DIGEST_LEN);
+
+	return mdb_put(store->txn, store->dbs[BODIES], &key, &value, MDB_APPEND);
+}
+
 static int insert_item(struct store *store, const struct store_item *item)
 {
 	struct record record = {
 		.arrived = htobe64(item->arrived),
 		.ends = htobe64(ends(store, item)),
+		.expiry = htobe64(item->expiry),
+		.body = htobe64(store->body++),
+		.size = htobe32(item->size),
 		.contract = htobe32(item->contract),
 		.hops = item->hops,
 		.flags = item->flags,
 	};
-	MDB_val value = val(NULL, sizeof(record) + item->size);
-	MDB_val key = val(item->digest, CS_DIGEST_LEN);
-	uint8_t buffer[ARRIVAL_KEY];
+	uint8_t key[ENDS_KEY];
 	int rc;
 
 	memcpy(record.peer, item->peer, STORE_PEER_LEN);
-	rc = mdb_put(store->txn, store->dbs[MESSAGES], &key, &value, MDB_RESERVE);
-	if (rc)
-		return rc;
-	memcpy(value.mv_data, &record, sizeof(record));
-	memcpy((uint8_t *)value.mv_data + sizeof(record), item->message, item->size);
-	rc = put(store, EXPIRY, time_key(buffer, ends(store, item), item->digest), "", 0);
+	memcpy(record.destination, item->destination, CS_ADDR_LEN);
+	rc = put(store, MESSAGES, val(item->digest, CS_DIGEST_LEN), &record, sizeof(record));
 	if (!rc)
-		rc = put(store, ARRIVAL, arrival_key(buffer, item), "", 0);
+		rc = insert_body(store, item, record.body);
 	if (!rc)
-		rc = set_peer_bytes(store, item->peer, peer_bytes(store, item->peer) + cost(item));
+		rc = put(store, EXPIRY, ends_key(key, &record), item->digest, CS_DIGEST_LEN);
+	if (!rc)
+		rc = queue_item(store, &record, item->digest);
+	if (!rc)
+		rc = weigh(store, item->peer, weight_of(item), false);
 	if (rc)
 		return rc;
 	store->stats.messages++;
-	store->stats.bytes += cost(item);
 	return 0;
 }
 
 /* --- Who goes first --- */
 
-/*
- * Of the messages of a peer, the oldest that may go; with @flags only one that has them all. 0 or
- * MDB_NOTFOUND.
- */
-static int oldest(struct store *store, const uint8_t *peer, uint8_t flags,
-		  struct store_item *item)
+/* Of the messages of a peer, the oldest that may go; 0 or MDB_NOTFOUND. */
+static int oldest(struct store *store, const uint8_t *peer, struct store_item *item)
 {
 	MDB_val key = val(peer, STORE_PEER_LEN), value;
 	MDB_cursor *cursor;
 	int rc;
 
-	rc = mdb_cursor_open(store->txn, store->dbs[ARRIVAL], &cursor);
+	rc = mdb_cursor_open(store->txn, store->dbs[QUEUE], &cursor);
 	if (rc)
 		return rc;
 	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-	for (; !rc; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		if (key.mv_size != ARRIVAL_KEY || memcmp(key.mv_data, peer, STORE_PEER_LEN)) {
-			rc = MDB_NOTFOUND;
-			break;
-		}
-		rc = get(store, (uint8_t *)key.mv_data + STORE_PEER_LEN + 8, item);
-		if (rc || (!(item->flags & STORE_EARNS) && (item->flags & flags) == flags))
-			break;
-	}
+	if (!rc && (key.mv_size != QUEUE_KEY || memcmp(key.mv_data, peer, STORE_PEER_LEN)))
+		rc = MDB_NOTFOUND;
+	if (!rc)
+		rc = value.mv_size == CS_DIGEST_LEN ? look(store, value.mv_data, item, NULL) :
+						      MDB_CORRUPTED;
 	mdb_cursor_close(cursor);
 	return rc;
 }
 
+/* Asked for when the store is full: of what it holds. */
 static uint64_t share(const struct store *store)
 {
-	return store->config.bytes / 100 * store->config.share;
+	return store->weight / 100 * store->config.share;
 }
 
 /* The peer that is furthest beyond its share; false: none is. */
@@ -370,12 +475,12 @@ static int victim(struct store *store, const struct store_item *newcomer, struct
 	static const uint8_t own[STORE_PEER_LEN];
 	uint8_t greedy[STORE_PEER_LEN];
 
-	if (!oldest(store, own, STORE_OWN | STORE_DELIVERED, item))
+	if (!oldest(store, first, item))
 		return 0;
 	if (memcmp(newcomer->peer, own, STORE_PEER_LEN) &&
-	    peer_bytes(store, newcomer->peer) + cost(newcomer) > share(store))
-		return oldest(store, newcomer->peer, 0, item);
-	return greediest(store, greedy) ? oldest(store, greedy, 0, item) : MDB_NOTFOUND;
+	    peer_weight(store, newcomer->peer) + weight_of(newcomer) > share(store))
+		return oldest(store, newcomer->peer, item);
+	return greediest(store, greedy) ? oldest(store, greedy, item) : MDB_NOTFOUND;
 }
 
 static int make_room(struct store *store, const struct store_item *newcomer, uint64_t now)
@@ -383,10 +488,10 @@ static int make_room(struct store *store, const struct store_item *newcomer, uin
 	struct store_item item;
 	int rc;
 
-	if (store->stats.bytes + cost(newcomer) <= store->config.bytes)
+	if (used(store) + weight_of(newcomer) <= store->config.bytes)
 		return 0;
 	store_expire(store, now);
-	while (store->stats.bytes + cost(newcomer) > store->config.bytes) {
+	while (used(store) + weight_of(newcomer) > store->config.bytes) {
 		rc = victim(store, newcomer, &item);
 		if (!rc)
 			rc = remove_item(store, &item);
@@ -420,8 +525,9 @@ unsigned int store_expire(struct store *store, uint64_t now)
 			return dropped;
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 		if (!rc)
-			rc = key.mv_size == TIME_KEY && get_time(key.mv_data) <= now ?
-				     get(store, (uint8_t *)key.mv_data + 8, &item) : MDB_NOTFOUND;
+			rc = key.mv_size != ENDS_KEY || value.mv_size != CS_DIGEST_LEN ||
+			     get_time(key.mv_data) > now ? MDB_NOTFOUND :
+			     look(store, value.mv_data, &item, NULL);
 		mdb_cursor_close(cursor);
 		if (rc || remove_item(store, &item))
 			break;
@@ -498,7 +604,23 @@ enum store_result store_add(struct store *store, const struct store_item *item, 
  */
 int store_get(struct store *store, const uint8_t digest[CS_DIGEST_LEN], struct store_item *item)
 {
-	return get(store, digest, item) ? -ENOENT : 0;
+	struct record record;
+
+	return look(store, digest, item, &record) || read_body(store, &record, item) ? -ENOENT : 0;
+}
+
+/**
+ * store_has() - is a message held?
+ * @store: the store
+ * @digest: its digest
+ *
+ * Return: whether it is.
+ */
+bool store_has(struct store *store, const uint8_t digest[CS_DIGEST_LEN])
+{
+	struct store_item item;
+
+	return !look(store, digest, &item, NULL);
 }
 
 /* The first key of a database that begins with @prefix. */
@@ -528,11 +650,13 @@ static int find_prefix(struct store *store, int db, const uint8_t *prefix, MDB_v
 int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 	       struct store_item *item)
 {
+	struct record record;
 	MDB_val key, value;
 
 	if (find_prefix(store, MESSAGES, prefix, &key, &value))
 		return -ENOENT;
-	return unpack(&key, &value, item) ? -ENOENT : 0;
+	return unpack(&key, &value, item, &record) || read_body(store, &record, item) ? -ENOENT :
+											0;
 }
 
 /**
@@ -547,22 +671,18 @@ int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 int store_flag(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint8_t set,
 	       uint8_t clear)
 {
-	struct record record;
 	struct store_item item;
-	uint8_t *copy;
+	struct record record;
 	int rc;
 
-	if (get(store, digest, &item))
+	if (look(store, digest, &item, &record))
 		return -ENOENT;
-	copy = malloc(sizeof(record) + item.size);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, item.message - sizeof(record), sizeof(record) + item.size);
-	memcpy(&record, copy, sizeof(record));
+	rc = unqueue_item(store, &record);
 	record.flags = (record.flags | set) & ~clear;
-	memcpy(copy, &record, sizeof(record));
-	rc = put(store, MESSAGES, val(digest, CS_DIGEST_LEN), copy, sizeof(record) + item.size);
-	free(copy);
+	if (!rc)
+		rc = queue_item(store, &record, digest);
+	if (!rc)
+		rc = put(store, MESSAGES, val(digest, CS_DIGEST_LEN), &record, sizeof(record));
 	if (rc)
 		failed(store, rc, NULL);
 	return rc ? -EIO : 0;
@@ -580,7 +700,7 @@ int store_del(struct store *store, const uint8_t digest[CS_DIGEST_LEN])
 	struct store_item item;
 	int rc;
 
-	if (get(store, digest, &item))
+	if (look(store, digest, &item, NULL))
 		return -ENOENT;
 	rc = remove_item(store, &item);
 	if (rc)
@@ -591,7 +711,8 @@ int store_del(struct store *store, const uint8_t digest[CS_DIGEST_LEN])
 /**
  * store_each() - look at all messages, in the order of their digests
  * @store: the store
- * @cb: called for each; it must not change the store; what it returns, if not 0, ends it
+ * @cb: called for each, without the message itself; it must not change the store; what it returns,
+ *	if not 0, ends it
  * @data: for @cb
  *
  * Return: 0, what @cb returned, or -EIO.
@@ -606,7 +727,7 @@ int store_each(struct store *store, store_cb cb, void *data)
 	if (rc || mdb_cursor_open(store->txn, store->dbs[MESSAGES], &cursor))
 		return -EIO;
 	while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) {
-		rc = unpack(&key, &value, &item) ? -EIO : cb(&item, data);
+		rc = unpack(&key, &value, &item, NULL) ? -EIO : cb(&item, data);
 		if (rc)
 			break;
 	}
@@ -633,9 +754,9 @@ bool store_would_fit(struct store *store, uint64_t bytes, const uint8_t peer[STO
 	store_expire(store, now);
 	if (begin(store))
 		return false;
-	if (store->stats.bytes + bytes <= store->config.bytes)
+	if (used(store) + bytes <= store->config.bytes)
 		return true;
-	return peer_bytes(store, peer) + bytes <= share(store) && greediest(store, greedy) &&
+	return peer_weight(store, peer) + bytes <= share(store) && greediest(store, greedy) &&
 	       memcmp(greedy, peer, STORE_PEER_LEN);
 }
 
@@ -704,7 +825,7 @@ int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint6
 	struct store_item item;
 	int rc;
 
-	if (!get(store, digest, &item)) {
+	if (!look(store, digest, &item, NULL)) {
 		if (item.flags & STORE_LOCAL)
 			store_flag(store, digest, STORE_DELIVERED, 0);
 		else
@@ -753,17 +874,33 @@ int store_cancelled(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 
 /* --- Opening, checking --- */
 
+/**
+ * struct check - what check_one() looks at
+ * @store: the store
+ * @checked: messages so far
+ */
+struct check {
+	struct store	*store;
+	uint64_t	checked;
+};
+
 static int check_one(const struct store_item *item, void *data)
 {
-	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)item->message;
+	const struct cs_msg_hdr *hdr;
 	uint8_t digest[CS_DIGEST_LEN];
-	uint64_t *checked = data;
+	struct check *check = data;
+	struct store_item whole;
 
-	if (item->size != sizeof(*hdr) + be16toh(hdr->length) ||
-	    cs_sha512(hdr->destination, item->size - CS_DIGEST_LEN, digest) ||
+	if (store_get(check->store, item->digest, &whole))
+		return -EILSEQ;
+	hdr = (const struct cs_msg_hdr *)whole.message;
+	if (whole.size != sizeof(*hdr) + be16toh(hdr->length) ||
+	    whole.expiry != be64toh(hdr->expiry) ||
+	    memcmp(whole.destination, hdr->destination, CS_ADDR_LEN) ||
+	    cs_sha512(hdr->destination, whole.size - CS_DIGEST_LEN, digest) ||
 	    memcmp(digest, item->digest, CS_DIGEST_LEN))
 		return -EILSEQ;
-	++*checked;
+	check->checked++;
 	return 0;
 }
 
@@ -777,11 +914,19 @@ static int check_one(const struct store_item *item, void *data)
  */
 int store_check(struct store *store, uint64_t *checked, struct cs_error *error)
 {
-	*checked = 0;
-	if (store_each(store, check_one, checked))
+	struct check check = { .store = store };
+	int rc = store_each(store, check_one, &check);
+	MDB_stat bodies;
+
+	*checked = check.checked;
+	if (rc)
 		return cs_error_set(error, -EILSEQ,
 				    "%s: message %llu is damaged; move the store away",
 				    store->path, (unsigned long long)*checked + 1);
+	if (mdb_stat(store->txn, store->dbs[BODIES], &bodies) || bodies.ms_entries != *checked)
+		return cs_error_set(error, -EILSEQ,
+				    "%s: messages and records differ in number; move the store "
+				    "away", store->path);
 	return 0;
 }
 
@@ -868,6 +1013,22 @@ static int check_version(struct store *store)
 	       !memcmp(value.mv_data, &version, sizeof(version)) ? 0 : MDB_VERSION_MISMATCH;
 }
 
+/* Bodies are counted up from the last one that is there. */
+static int last_body(struct store *store)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(store->txn, store->dbs[BODIES], &cursor);
+
+	if (rc)
+		return rc;
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+	if (!rc)
+		store->body = get_time(key.mv_data) + 1;
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* What the store holds is counted by its databases. */
 static int count(struct store *store)
 {
@@ -876,7 +1037,9 @@ static int count(struct store *store)
 	MDB_stat stat;
 	int rc;
 
-	rc = mdb_stat(store->txn, store->dbs[MESSAGES], &stat);
+	rc = last_body(store);
+	if (!rc)
+		rc = mdb_stat(store->txn, store->dbs[MESSAGES], &stat);
 	store->stats.messages = stat.ms_entries;
 	if (!rc)
 		rc = mdb_stat(store->txn, store->dbs[CANCELLED], &stat);
@@ -887,9 +1050,11 @@ static int count(struct store *store)
 		return rc;
 	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
 		if (value.mv_size == 8)
-			store->stats.bytes += get_time(value.mv_data);
+			store->weight += get_time(value.mv_data);
 	mdb_cursor_close(cursor);
+	used(store);
 	store->committed = store->stats;
+	store->committed_weight = store->weight;
 	return 0;
 }
 
@@ -918,7 +1083,7 @@ static int open_locked(struct store *store, struct cs_error *error)
 	if (!access(path, F_OK))
 		rc = try_in_child(store);
 	if (!rc)
-		rc = open_env(store, 0);
+		rc = open_env(store, MDB_NORDAHEAD);
 	if (!rc)
 		rc = begin(store);
 	if (!rc)
@@ -995,6 +1160,7 @@ void store_configure(struct store *store, const struct config_store *config)
  */
 void store_stats(struct store *store, struct store_stats *stats)
 {
+	used(store);
 	*stats = store->stats;
 	stats->quota = store->config.bytes;
 }

@@ -42,7 +42,8 @@ enum store_flag {
  * @hops: hops_left with which it came
  * @flags: enum store_flag
  * @size: bytes of @message
- * @message: message header and payload; valid until the next call into the store
+ * @message: message header and payload; valid until the next call into the store; NULL from
+ *	store_each()
  */
 struct store_item {
 	uint8_t		digest[CS_DIGEST_LEN];
@@ -74,7 +75,7 @@ enum store_result {
  */
 struct store_stats {
 	uint64_t	messages;
-	uint64_t	bytes;		/* of messages with their records, against the quota */
+	uint64_t	bytes;		/* taken of the disk, of the quota */
 	uint64_t	quota;
 	uint64_t	cancelled;	/* tombstones */
 	uint64_t	added;
@@ -98,6 +99,7 @@ int store_commit(struct store *store, struct cs_error *error);
 enum store_result store_add(struct store *store, const struct store_item *item, uint64_t now,
 			    struct cs_error *error);
 int store_get(struct store *store, const uint8_t digest[CS_DIGEST_LEN], struct store_item *item);
+bool store_has(struct store *store, const uint8_t digest[CS_DIGEST_LEN]);
 int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 	       struct store_item *item);
 int store_flag(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint8_t set,
