@@ -18,7 +18,7 @@
 #	text	pages of the program and of libraries that are as on the disk; others share them
 #	map	pages of the store's file; the kernel takes them back when it wants them
 #	ring	the ring for frames that the kernel fills
-#	peak	the most that rss ever was
+#	most	the most that was its own and on no disk, while it reconciled with all of them
 #
 # No root is needed where user namespaces may be made.
 
@@ -111,12 +111,24 @@ note() {
 			if (what != "other")
 				v[what] += rss - $2
 		}
-		$1 == "VmHWM:" { v["peak"] = $2 }
 		END {
-			split("rss pss dirty text map ring peak", names)
-			for (i = 1; i <= 7; i++)
+			split("rss pss dirty text map ring", names)
+			for (i = 1; i <= 6; i++)
 				print round, "memory_" name "_" names[i], v[names[i]] + 0
-		}' "/proc/$daemon/smaps" "/proc/$daemon/status"
+		}' "/proc/$daemon/smaps"
+}
+
+# watch: has the file "$run/most" hold the most anonymous memory that there was.
+watch() {
+	local key value most=0
+	while sleep 0.02 && [ -e "/proc/$daemon/status" ]; do
+		while read -r key value _; do
+			[ "$key" = RssAnon: ] || continue
+			[ "$value" -gt $most ] || continue
+			most=$value
+			echo "$most" >"$run/most"
+		done <"/proc/$daemon/status"
+	done
 }
 
 idle() {
@@ -128,14 +140,16 @@ idle() {
 	end
 }
 
-# busy ROUND: both sides hold the same messages.
+# busy ROUND: both sides hold the same messages, but for a few.
 busy() {
 	rm -rf "$dir/busy" "$dir/peers"
 	mkdir "$dir/busy" "$dir/peers"
-	cp -r "$dir/store" "$dir/busy/store"
-	cp -r "$dir/store" "$dir/peers/store"
+	cp -r "$dir/fill/hub" "$dir/busy/store"
+	cp -r "$dir/fill/peers" "$dir/peers/store"
 	sync # or its pages count as dirty
 	begin "$dir/busy"
+	watch &
+	jobs+=($!)
 	coproc nsenter -t "$there" -n "$bin/peers" "$dir/peers" $peers peers fe80::1 $port
 	# shellcheck disable=SC2154 # COPROC sets it
 	jobs+=("$COPROC_PID")
@@ -143,6 +157,7 @@ busy() {
 	[ "$line" = settled ] || die "the peers did not settle"
 	sleep 2
 	note "$1" busy
+	echo "$1 memory_busy_most $(<"$run/most")"
 	exec {COPROC[1]}>&-
 	wait "$COPROC_PID"
 	end
@@ -150,7 +165,8 @@ busy() {
 
 network
 must "$bin/peers" "$dir" identity
-must "$bin/peers" "$dir" fill $messages
+mkdir -p "$dir/fill"
+must "$bin/peers" "$dir/fill" fill $messages
 for ((round = 1; round <= rounds && round <= 3; round++)); do
 	idle $round
 done

@@ -5,13 +5,14 @@
  *	peers DIR COUNT INTERFACE ADDRESS PORT
  *
  * COUNT whole daemons in one process, which connect to the link-local ADDRESS on INTERFACE, each
- * from fe80::NUMBER, which the interface has. They share one store, that in DIR/store, and give it
- * to nobody: it holds what the other side's holds. When all have their keys and have reconciled
- * with the other side once, a line says so; they stay until standard input ends.
+ * from fe80::NUMBER, which the interface has. They share one store, that in DIR/store. When all
+ * have their keys, have reconciled with the other side, and have given and got all that was to be
+ * given, a line says so; they stay until standard input ends.
  *
  *	peers DIR fill MESSAGES
  *
- * Fills DIR/store with so many messages, and ends.
+ * Makes stores of so many messages in DIR/hub and DIR/peers, of which some are only here or only
+ * there, and ends.
  *
  *	peers DIR identity
  *
@@ -31,11 +32,12 @@
 
 #define COUNT_MAX	200
 #define FIRST		100	/* fe80::64 and on */
+#define ONLY		500	/* messages only here, and only there */
 
 static struct node nodes[COUNT_MAX];
 static int count;
 
-static struct store *open_store(void)
+static struct store *open_store(const char *name)
 {
 	struct config_store config = {
 		.bytes = 512 << 20, .share = 25, .age = LIFETIME, .cancelled = 65536,
@@ -43,21 +45,21 @@ static struct store *open_store(void)
 	struct cs_error error = { "" };
 	struct store *store;
 
-	strcpy(config.path, bench_path("store"));
+	strcpy(config.path, bench_path(name));
 	bench_must(store_open(&store, &config, &error), "store", &error);
 	return store;
 }
 
-/* Messages that came in over the last hours, of four neighbours. */
-static void fill(uint64_t messages)
+/* Messages that came in over the last hours, of four neighbours; those from @from on. */
+static void fill(const char *name, uint64_t from, uint64_t messages, uint64_t now)
 {
 	static uint8_t message[MESSAGE_LEN];
-	struct store *store = open_store();
+	struct store *store = open_store(name);
 	struct cs_error error = { "" };
-	uint64_t now = daemon_now(), arrived, i;
 	struct store_item item;
+	uint64_t arrived, i;
 
-	for (i = 0; i < messages; i++) {
+	for (i = from; i < from + messages; i++) {
 		arrived = now - 30000 + i * 30000 / messages;
 		bench_message(&item, message, i, arrived);
 		item.peer[0] = 0xfd;
@@ -99,7 +101,7 @@ static int connect_from(int number, const struct sockaddr_in6 *to)
 	return fd;
 }
 
-/* All are there, and have compared stores. */
+/* All are there, have compared stores, and nothing is left to be given. */
 static bool settled(void *data)
 {
 	const struct peer *peer;
@@ -108,7 +110,8 @@ static bool settled(void *data)
 	(void)data;
 	for (i = 0; i < count; i++) {
 		peer = nodes[i].daemon.peers;
-		if (!peer || !peer->session || !peer->pairwise_ready || !peer->sync.rounds)
+		if (!peer || !peer->session || !peer->pairwise_ready || !peer->sync.rounds ||
+		    peer->sync.set || peer->sync.tail)
 			return false;
 	}
 	return true;
@@ -138,7 +141,7 @@ static struct sockaddr_in6 address_of(char **argv)
 static void run(struct sockaddr_in6 *to)
 {
 	static const char config[] = "auth = \"required\"; } ); trust = { mode = \"open\"; };";
-	struct store *store = open_store();
+	struct store *store = open_store("store");
 	struct event *end;
 	char name[64];
 	int i;
@@ -169,10 +172,13 @@ static void run(struct sockaddr_in6 *to)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in6 to;
+	uint64_t now;
 
 	if (argc == 4 && !strcmp(argv[2], "fill")) {
 		bench_begin(3, (char *[]){ argv[0], argv[1], "1" });
-		fill(strtoull(argv[3], NULL, 10));
+		now = daemon_now();
+		fill("hub", 0, strtoull(argv[3], NULL, 10), now);
+		fill("peers", ONLY, strtoull(argv[3], NULL, 10), now);
 		return 0;
 	}
 	if (argc == 3 && !strcmp(argv[2], "identity")) {
