@@ -111,7 +111,7 @@ for name in a b c; do
 done
 settle a b c
 captured
-rules "nothing was forwarded twice" 'once b-c out' 'once c-b out' 'once b-a out'
+rules "nothing was forwarded twice" 'once b:b-c out' 'once c:c-b out' 'once b:b-a out'
 for name in a b c; do
 	stop $name
 done
