@@ -606,7 +606,7 @@ static void test_forms(void **state)
 	refused("00", "array");
 	refused("80", "ends too early");
 	refused("8100", "type");
-	refused("811818", "type, byte 2: number is 24");
+	refused("811818", "type, byte 3: number is 24");
 	refused("811b0000000100000002", "type");
 	/* PING */
 	refused("8102", "PING: array, byte 2: number of fields is 1, which is not 2 to 2");
