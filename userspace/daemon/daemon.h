@@ -54,10 +54,6 @@ struct port;
  * @cancel: notices of delivery under way (cancel.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
- * @given: bucket of what is given over sessions, bytes
- * @taken: likewise of what is taken
- * @band_used: bytes a second given and taken over sessions lately
- * @band_last: bytes of all sessions when that was looked at
  * @look: timer that looks at batteries and data plan
  * @save: timer that saves the seen-set
  * @started: Unix seconds
@@ -83,10 +79,6 @@ struct daemon {
 	struct cancel		*cancel;
 	struct policy_power	power;
 	struct policy_plan	plan;
-	struct policy_bucket	given;
-	struct policy_bucket	taken;
-	uint64_t		band_used;
-	uint64_t		band_last;
 	struct event		*look;
 	struct event		*save;
 	time_t			started;

@@ -86,16 +86,22 @@ struct deals {
 	struct event	*clock;
 };
 
-static struct deal *find(const struct daemon *daemon, const struct peer *peer, uint32_t id,
-			 bool buyer)
+static struct deal *find_of(const struct daemon *daemon, const uint8_t address[CS_ADDR_LEN],
+			    uint32_t id, bool buyer)
 {
 	struct deal *deal;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next)
 		if (deal->contract.id == id && deal->buyer == buyer &&
-		    !memcmp(deal->address, peer->address, CS_ADDR_LEN))
+		    !memcmp(deal->address, address, CS_ADDR_LEN))
 			return deal;
 	return NULL;
+}
+
+static struct deal *find(const struct daemon *daemon, const struct peer *peer, uint32_t id,
+			 bool buyer)
+{
+	return find_of(daemon, peer->address, id, buyer);
 }
 
 bool deal_id_taken(struct daemon *daemon, const struct peer *peer, uint32_t id)
@@ -500,22 +506,37 @@ static void on_contract(struct peer *peer, const struct proto_contract *shown)
 	pump_in(deal, 0, 0);
 }
 
-/* The buyer names what it sent: which does this node lack? */
+/* The message of a contract that has this id; nr_items: none. */
+static size_t item_of(const struct deal *deal, const uint8_t *id)
+{
+	const struct contract *contract = &deal->contract;
+	size_t i;
+
+	for (i = 0; i < contract->nr_items; i++)
+		if (!memcmp(contract->items[i].digest, id, PROTO_ID_LEN))
+			break;
+	return i;
+}
+
+/* The buyer names what it sent: which does this node lack? Of others it is told nothing. */
 static void on_asked(struct deal *deal, const struct proto_diff *diff)
 {
 	struct proto_letter letter = { .type = PROTO_WANT };
+	const uint8_t *id;
 	uint8_t *ids;
 	size_t i;
 
-	if (deal->exhausted) {
+	if (deal->exhausted)
 		pump_in(deal, 0, 0);
+	if (deal->exhausted || diff->nr_mine > deal->contract.nr_items)
 		return;
+	ids = malloc(diff->nr_mine * PROTO_ID_LEN);
+	for (i = 0; ids && i < diff->nr_mine; i++) {
+		id = diff->mine + i * PROTO_ID_LEN;
+		if (item_of(deal, id) == deal->contract.nr_items || !lacks(deal->daemon, id))
+			continue;
+		memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
 	}
-	ids = malloc(diff->nr_mine ? diff->nr_mine * PROTO_ID_LEN : 1);
-	for (i = 0; ids && i < diff->nr_mine; i++)
-		if (lacks(deal->daemon, diff->mine + i * PROTO_ID_LEN))
-			memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN,
-			       diff->mine + i * PROTO_ID_LEN, PROTO_ID_LEN);
 	letter.want.round = diff->round;
 	letter.want.ids = ids;
 	if (letter.want.nr_ids)
@@ -550,17 +571,17 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 	struct deal *deal = find(peer->daemon, peer, want->round, true);
 	size_t i, n;
 
-	if (!deal)
+	if (!deal || want->nr_ids > deal->contract.nr_items)
 		return;
 	if (deal->exhausted) {
 		offer_anew(peer, want->ids, want->nr_ids);
 		return;
 	}
-	for (n = 0; n < want->nr_ids; n++)
-		for (i = 0; i < deal->contract.nr_items; i++)
-			if (!memcmp(deal->contract.items[i].digest, want->ids + n * PROTO_ID_LEN,
-				    PROTO_ID_LEN))
-				deal->send[i] = 1;
+	for (n = 0; n < want->nr_ids; n++) {
+		i = item_of(deal, want->ids + n * PROTO_ID_LEN);
+		if (i < deal->contract.nr_items)
+			deal->send[i] = 1;
+	}
 	deal->cursor = 0;
 	pump_in(deal, 0, 0);
 }
@@ -598,9 +619,7 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 
 	if (!deal || deal->contract.expiry <= daemon_now())
 		return false;
-	for (i = 0; i < deal->contract.nr_items; i++)
-		if (!memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN))
-			break;
+	i = item_of(deal, digest);
 	if (i == deal->contract.nr_items)
 		return false;
 	cost = store_cost(daemon->store, deal->contract.items[i].size);
@@ -625,6 +644,16 @@ uint64_t deal_reserved(const struct daemon *daemon)
 	return bytes;
 }
 
+/* What was not sent may be offered again, under another contract. */
+static void give_up(struct deal *deal)
+{
+	size_t i;
+
+	for (i = 0; deal->buyer && i < deal->contract.nr_items; i++)
+		if (deal->send[i])
+			idset_del(&deal->peer->offered, deal->contract.items[i].digest);
+}
+
 /**
  * deal_exhausted() - the kernel says that a contract is used up
  * @daemon: whose
@@ -639,11 +668,11 @@ void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *llad
 	for (deal = daemon->deals->list; deal; deal = deal->next) {
 		if (deal->contract.id != id || !deal->peer ||
 		    deal->peer->port->link.ifindex != ifindex ||
-		    memcmp(deal->peer->lladdr, lladdr, KERNEL_LLADDR_LEN))
+		    memcmp(deal->peer->lladdr, lladdr, KERNEL_LLADDR_LEN) || deal->exhausted)
 			continue;
-		if (!deal->exhausted)
-			log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
 		deal->exhausted = true;
+		give_up(deal);
+		log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
 		/* what is on its way arrives first */
 		pump_in(deal, ASK_SECONDS, 0);
 	}
@@ -658,6 +687,7 @@ static void end(struct deal *deal)
 
 	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
 		store_flag(daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
+	intake_changed(daemon);
 	if (deal->peer && deal->installed &&
 	    daemon->kernel->ops->contract_del(daemon->kernel, deal->peer->port->link.ifindex,
 					      deal->peer->lladdr, deal->contract.id, &error))
@@ -710,6 +740,48 @@ static int take_up(const struct contract *contract, int64_t promised, int64_t ea
 }
 
 /**
+ * struct stale - messages whose contract ended while the daemon did not run
+ * @daemon: whose
+ * @digests: of the messages, CS_DIGEST_LEN bytes each
+ * @count: their number
+ */
+struct stale {
+	struct daemon	*daemon;
+	uint8_t		*digests;
+	size_t		count;
+};
+
+static int gather_stale(const struct store_item *item, void *data)
+{
+	struct stale *stale = data;
+	uint8_t *grown;
+
+	if (!(item->flags & STORE_EARNS) ||
+	    find_of(stale->daemon, item->peer, item->contract, false))
+		return 0;
+	grown = realloc(stale->digests, (stale->count + 1) * CS_DIGEST_LEN);
+	if (!grown)
+		return -ENOMEM;
+	stale->digests = grown;
+	memcpy(grown + stale->count++ * CS_DIGEST_LEN, item->digest, CS_DIGEST_LEN);
+	return 0;
+}
+
+/* They earn nothing any more, as end() would have said. */
+static int drop_stale(struct daemon *daemon, struct cs_error *error)
+{
+	struct stale stale = { .daemon = daemon };
+	size_t i;
+	int rc;
+
+	rc = store_each(daemon->store, gather_stale, &stale);
+	for (i = 0; !rc && i < stale.count; i++)
+		rc = store_flag(daemon->store, stale.digests + i * CS_DIGEST_LEN, 0, STORE_EARNS);
+	free(stale.digests);
+	return rc ? cs_error_set(error, rc, "the store can't be read, or out of memory") : 0;
+}
+
+/**
  * deal_open() - take up the live contracts of the ledger
  * @daemon: whose
  * @error: gets the reason of a failure
@@ -719,6 +791,7 @@ static int take_up(const struct contract *contract, int64_t promised, int64_t ea
 int deal_open(struct daemon *daemon, struct cs_error *error)
 {
 	static const struct timeval wait = { CLOCK_SECONDS, 0 };
+	int rc;
 
 	daemon->deals = calloc(1, sizeof(*daemon->deals));
 	if (!daemon->deals)
@@ -726,7 +799,8 @@ int deal_open(struct daemon *daemon, struct cs_error *error)
 	daemon->deals->clock = evtimer_new(daemon->base, on_clock, daemon);
 	if (!daemon->deals->clock || evtimer_add(daemon->deals->clock, &wait))
 		return cs_error_set(error, -ENOMEM, "out of memory");
-	return ledger_contracts(daemon->ledger, true, daemon_now(), take_up, daemon, error);
+	rc = ledger_contracts(daemon->ledger, true, daemon_now(), take_up, daemon, error);
+	return rc ? rc : drop_stale(daemon, error);
 }
 
 /**

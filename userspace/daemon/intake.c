@@ -31,12 +31,28 @@
 #define EXPIRE_SECONDS	10
 
 /**
+ * struct band - bytes in one direction
+ * @bucket: the limit
+ * @bytes: so far
+ * @last: @bytes when @rate was computed
+ * @rate: bytes a second lately
+ */
+struct band {
+	struct policy_bucket	bucket;
+	uint64_t		bytes;
+	uint64_t		last;
+	uint64_t		rate;
+};
+
+/**
  * struct intake - what is under way
  * @stats: counters
  * @ethertype: of messages
  * @commit: timer that commits what was added
  * @committing: it runs
  * @expire: timer that drops what has expired
+ * @in: what is taken over sessions
+ * @out: what is given, over sessions and under contracts
  * @complained: daemon_ticks() when the store's last failure was logged
  */
 struct intake {
@@ -45,6 +61,8 @@ struct intake {
 	struct event		*commit;
 	bool			committing;
 	struct event		*expire;
+	struct band		in;
+	struct band		out;
 	uint64_t		complained;
 };
 
@@ -72,6 +90,12 @@ static void on_commit(evutil_socket_t fd, short what, void *data)
 		complain(daemon, &error);
 }
 
+static void look_at_band(struct band *band)
+{
+	band->rate = (band->bytes - band->last) / EXPIRE_SECONDS;
+	band->last = band->bytes;
+}
+
 static void on_expire(evutil_socket_t fd, short what, void *data)
 {
 	static const struct timeval soon = { EXPIRE_SECONDS, 0 };
@@ -81,6 +105,8 @@ static void on_expire(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	store_expire(daemon->store, daemon_now());
 	on_commit(-1, 0, daemon);
+	look_at_band(&daemon->intake->in);
+	look_at_band(&daemon->intake->out);
 	evtimer_add(daemon->intake->expire, &soon);
 }
 
@@ -337,8 +363,19 @@ uint8_t intake_hops(const struct store_item *item)
 	return item->hops - 1;
 }
 
+static bool may_pass(struct band *band, uint64_t rate, uint64_t bytes)
+{
+	uint64_t now = daemon_ticks();
+
+	policy_bucket_set(&band->bucket, rate, now);
+	if (!policy_bucket_take(&band->bucket, bytes, now))
+		return false;
+	band->bytes += bytes;
+	return true;
+}
+
 /**
- * intake_may_give() - is there room for a message in the quota of bytes a second?
+ * intake_may_give() - is there room for a message in the quota of bytes given a second?
  * @daemon: whose
  * @item: the message; counted if there is
  *
@@ -346,8 +383,31 @@ uint8_t intake_hops(const struct store_item *item)
  */
 bool intake_may_give(struct daemon *daemon, const struct store_item *item)
 {
-	daemon->given.rate = daemon->config.store.out;
-	return policy_bucket_take(&daemon->given, item->size, daemon_ticks());
+	return may_pass(&daemon->intake->out, daemon->config.store.out, item->size);
+}
+
+/**
+ * intake_may_take() - is there room for a message in the quota of bytes taken a second?
+ * @daemon: whose
+ * @len: bytes of the message; counted if there is
+ *
+ * Return: whether there is.
+ */
+bool intake_may_take(struct daemon *daemon, size_t len)
+{
+	return may_pass(&daemon->intake->in, daemon->config.store.in, len);
+}
+
+/**
+ * intake_band() - how much was taken and given lately
+ * @daemon: whose
+ * @in: gets bytes a second taken
+ * @out: gets bytes a second given
+ */
+void intake_band(const struct daemon *daemon, uint64_t *in, uint64_t *out)
+{
+	*in = daemon->intake->in.rate;
+	*out = daemon->intake->out.rate;
 }
 
 /**

@@ -912,6 +912,12 @@ static int settle(struct ledger *ledger, struct ledger_row *row, struct cs_error
  * @now: Unix seconds
  * @error: gets the reason
  *
+ * A payment settles what was earned and not paid yet, the earliest first, and is never more than
+ * that; so the sign says in which of two accounts it is, that of what @peer owes or that of what
+ * this node owes, and is no correction: the one never undoes the other. A payment that was recorded
+ * stays recorded, as all that is in the chain. One that was recorded too small is followed by the
+ * rest; one that was recorded too large by as much less the next time, when more has been earned.
+ *
  * Return: 0; -ERANGE if it is more than was earned and not paid yet; -EINVAL if it is nothing; or
  * what else the file says.
  */

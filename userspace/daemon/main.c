@@ -174,20 +174,12 @@ static void on_look(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *daemon = data;
 	struct cs_error error = { "" };
-	uint64_t bytes = 0;
-	struct peer *peer;
 
 	(void)fd;
 	(void)what;
 	if (policy_power(daemon->config.policy.battery_dir, &daemon->power, &error))
 		log_debug("battery: %s", error.text);
 	look_at_plan(daemon);
-	for (peer = daemon->peers; peer; peer = peer->next)
-		if (peer->session)
-			bytes += peer->session->bytes_in + peer->session->bytes_out;
-	daemon->band_used = bytes > daemon->band_last ?
-				    (bytes - daemon->band_last) / LOOK_SECONDS : 0;
-	daemon->band_last = bytes;
 }
 
 static void save_seen(struct daemon *daemon)
@@ -247,11 +239,15 @@ static int open_state(struct daemon *daemon, struct cs_error *error)
 	rc = ledger_open(&daemon->ledger, path, &daemon->identity, error);
 	if (!rc)
 		rc = store_open(&daemon->store, &config->store, error);
-	if (rc || !config->policy.plan_interface[0])
+	if (rc)
 		return rc;
+	/* also without a plan: a reload may bring one */
 	path_in_state(daemon, "plan", path);
-	rc = policy_plan_load(&daemon->plan, path, error);
-	return rc == -ENOENT ? 0 : rc;
+	rc = policy_plan_open(&daemon->plan, &config->policy, path, error);
+	if (rc != -EBADMSG)
+		return rc;
+	log_error("data plan: %s", error->text);
+	return 0;
 }
 
 static int open_device(struct daemon *daemon, struct cs_error *error)

@@ -12,8 +12,8 @@
  * before, those of one destination at a time, one offer at a time. A bid within the configured
  * price and budget is accepted; others wait for a person, or are rejected.
  *
- * A refusal that may pass (full, battery, plan, rate) lets the same messages be offered again, after
- * the time between two reconciliations.
+ * A refusal that may pass (full, battery, plan, rate), or no answer, lets the same messages be
+ * offered again, after a while.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +32,8 @@
 #define KEPT		128	/* offers that ended and are still shown */
 #define ANSWER_SECONDS	30
 #define SECOND		1000000000ull
+#define SHARE		10000
+#define OPEN_MAX	4	/* offers of a peer that wait: an honest one makes one at a time */
 
 /**
  * struct offers - all offers
@@ -137,6 +139,22 @@ static void end(struct offer *offer, enum offer_state state, enum policy_reason 
 
 /* --- The seller --- */
 
+/* The direction that is fuller: what is taken has to go on, too. */
+static void fill_band(const struct daemon *daemon, struct bid_input *input)
+{
+	const struct config_store *config = &daemon->config.store;
+	uint64_t in, out;
+
+	intake_band(daemon, &in, &out);
+	input->band_used = in;
+	input->band_limit = config->in;
+	if (!config->out ||
+	    (config->in && bid_scale(in, SHARE, config->in) >= bid_scale(out, SHARE, config->out)))
+		return;
+	input->band_used = out;
+	input->band_limit = config->out;
+}
+
 /**
  * offer_price() - what this node asks for now
  * @daemon: whose
@@ -162,8 +180,7 @@ void offer_price(struct daemon *daemon, uint32_t rating, struct bid_terms *terms
 	store_stats(daemon->store, &store);
 	input.store_used = store.bytes;
 	input.store_quota = store.quota;
-	input.band_used = daemon->band_used;
-	input.band_limit = config->store.in + config->store.out;
+	fill_band(daemon, &input);
 	bid_price(&input, terms);
 }
 
@@ -214,14 +231,25 @@ static enum policy_reason choose(struct offer *offer)
 									    POLICY_FULL;
 }
 
+/* Each bid is kept until it has an answer. */
+static bool too_many(const struct peer *peer)
+{
+	const struct offer *offer;
+	unsigned int open = 0;
+
+	for (offer = peer->daemon->offers->list; offer; offer = offer->next)
+		open += offer->peer == peer && !offer->out && !ended(offer);
+	return open > OPEN_MAX;
+}
+
 static enum policy_reason judge(struct offer *offer)
 {
 	struct peer *peer = offer->peer;
 	const struct config_policy *config = &peer->daemon->config.policy;
 	enum policy_reason reason;
 
-	peer->offers.rate = config->offers;
-	if (!policy_bucket_take(&peer->offers, 1, daemon_ticks()))
+	policy_bucket_set(&peer->offers, config->offers, daemon_ticks());
+	if (!policy_bucket_take(&peer->offers, 1, daemon_ticks()) || too_many(peer))
 		return POLICY_RATE;
 	if (peer->state != CROWDSHARE_PEER_CONTRACT || peer->rating < config->min_rating)
 		return POLICY_POLICY;
@@ -307,7 +335,11 @@ static void on_accept(struct peer *peer, const struct proto_accept *accept)
 	struct cs_error error = { "" };
 	struct offer *offer = find(peer, false, accept->offer);
 
-	if (offer && offer->state == OFFER_BID && !deal_sign(offer, accept, &letter, &error)) {
+	if (offer && offer->state != OFFER_BID) {
+		log_warning("%s: accepts what it has accepted", peer_label(peer));
+		return;
+	}
+	if (offer && !deal_sign(offer, accept, &letter, &error)) {
 		end(offer, OFFER_ACCEPTED, POLICY_NONE);
 		session_send(peer->session, &letter);
 		return;
@@ -351,6 +383,19 @@ static int accept_bid(struct offer *offer, struct cs_error *error)
 	return rc ? cs_error_set(error, rc, "the session is gone") : 0;
 }
 
+/* Millipoints that were accepted and are not in the ledger yet: the seller has to sign. */
+static uint64_t accepted(const struct daemon *daemon)
+{
+	const struct offer *offer;
+	uint64_t sum = 0;
+
+	for (offer = daemon->offers->list; offer; offer = offer->next)
+		if (offer->out && offer->state == OFFER_ACCEPTED &&
+		    __builtin_add_overflow(sum, offer->total, &sum))
+			return UINT64_MAX;
+	return sum;
+}
+
 /* Is a bid within what the configuration accepts? */
 static enum policy_reason within(const struct offer *offer)
 {
@@ -358,6 +403,7 @@ static enum policy_reason within(const struct offer *offer)
 	const struct config_offers *config = &daemon->config.offers;
 	struct cs_error error = { "" };
 	int64_t promised;
+	uint64_t spent;
 
 	if (offer->rate > config->max_price)
 		return POLICY_PRICE;
@@ -367,7 +413,8 @@ static enum policy_reason within(const struct offer *offer)
 		log_error("ledger: %s", error.text);
 		return POLICY_ERROR;
 	}
-	if (offer->total > config->budget || (uint64_t)promised > config->budget - offer->total)
+	if (__builtin_add_overflow((uint64_t)promised, accepted(daemon), &spent) ||
+	    __builtin_add_overflow(spent, offer->total, &spent) || spent > config->budget)
 		return POLICY_BUDGET;
 	return POLICY_NONE;
 }
@@ -378,6 +425,7 @@ static void on_bid(struct peer *peer, const struct proto_bid *bid)
 	struct offer *offer = find(peer, true, bid->offer);
 	struct cs_error error = { "" };
 	enum policy_reason reason;
+	uint64_t wait;
 
 	if (!offer || offer->state != OFFER_ASKED || bid->nr_wanted != offer->nr_items)
 		return;
@@ -387,7 +435,9 @@ static void on_bid(struct peer *peer, const struct proto_bid *bid)
 	offer->rate = bid->rate;
 	offer->expiry = bid->expiry;
 	offer->state = OFFER_BID;
-	offer->deadline = daemon_ticks() + (uint64_t)config->wait * SECOND;
+	/* a person's answer would come too late when the bid stands no more */
+	wait = bid->valid < config->wait ? bid->valid : config->wait;
+	offer->deadline = daemon_ticks() + wait * SECOND;
 	reason = total(offer) ? POLICY_PRICE : within(offer);
 	if (!reason && accept_bid(offer, &error)) {
 		log_error("offer %llu: %s", (unsigned long long)offer->show, error.text);
@@ -398,11 +448,16 @@ static void on_bid(struct peer *peer, const struct proto_bid *bid)
 	reject(offer, reason);
 }
 
-/* These messages may be offered again. */
+/* These messages may be offered again, but not at once. */
 static void forget(struct offer *offer)
 {
-	if (offer->peer)
-		idset_clear(&offer->peer->offered);
+	struct peer *peer = offer->peer;
+	size_t i;
+
+	for (i = 0; peer && i < offer->nr_items; i++)
+		idset_del(&peer->offered, offer->items[i].digest);
+	if (peer)
+		peer->unasked = daemon_ticks() + peer->daemon->config.store.reconcile * SECOND;
 }
 
 static void on_no(struct peer *peer, const struct proto_no *no)
@@ -413,16 +468,17 @@ static void on_no(struct peer *peer, const struct proto_no *no)
 		return;
 	end(offer, OFFER_REFUSED, no->reason);
 	if (no->reason == POLICY_FULL || no->reason == POLICY_BATTERY ||
-	    no->reason == POLICY_PLAN || no->reason == POLICY_RATE) {
+	    no->reason == POLICY_PLAN || no->reason == POLICY_RATE)
 		forget(offer);
-		peer->offer_after = daemon_ticks() + peer->daemon->config.store.reconcile * SECOND;
-	}
 }
 
 static void on_reject(struct peer *peer, const struct proto_reject *rejected)
 {
 	struct offer *offer = find(peer, false, rejected->offer);
 
+	/* what was signed is not rejected any more */
+	if (offer && offer->state != OFFER_BID)
+		return;
 	if (!offer)
 		offer = find(peer, true, rejected->offer);
 	if (offer)
@@ -569,7 +625,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	for (peer = daemon->peers; peer; peer = peer->next) {
 		if (!peer->session || peer->state != CROWDSHARE_PEER_CONTRACT || asking(peer) ||
-		    daemon_ticks() < peer->offer_after)
+		    daemon_ticks() < peer->unasked)
 			continue;
 		if (make(peer, NULL) > 0)
 			wait = (struct timeval) { 1, 0 };
@@ -589,12 +645,15 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 	for (offer = daemon->offers->list; offer; offer = offer->next) {
 		if (ended(offer) || now < offer->deadline)
 			continue;
-		if (offer->out && offer->state == OFFER_BID)
+		if (offer->out && offer->state == OFFER_BID) {
 			reject(offer, POLICY_TIMEOUT);
-		else if (offer->state == OFFER_ACCEPTED && !offer->out)
+		} else if (offer->state == OFFER_ACCEPTED && !offer->out) {
 			offer->state = OFFER_DONE;
-		else
+		} else {
+			if (offer->out)
+				forget(offer);
 			end(offer, OFFER_REFUSED, POLICY_TIMEOUT);
+		}
 	}
 	evtimer_add(daemon->offers->clock, &second);
 }

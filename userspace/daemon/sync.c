@@ -8,14 +8,15 @@
  *	                               ←    DIFF  yours, mine    what it and the leader lack
  *	WANT  of mine                  →
  *	MESSAGE ...                    ⇄    MESSAGE ...
+ *	WANT                           ⇄    WANT              more of what each lacks
  *
  * The traffic up to WANT is in proportion to the difference (reconcile.c). A round follows a new
  * session, then comes every so often, and at once when messages passed the daemon unseen. Whoever
  * finds that the other holds a message that was delivered says so instead of wanting it.
  *
  * What passes over the session is limited by the quotas of bytes a second: what is given waits in
- * the queue of the peer; of what is lacking only as much is wanted as may come until the next
- * round.
+ * the queue of the peer; of what is lacking only as much is wanted as may come in a second, and
+ * more of it each second. A new round has both begin anew: what it finds is what is still lacking.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,6 +38,8 @@
 #define PUMP_MESSAGES	64
 #define USUAL_SIZE	CS_FRAME_DEFAULT
 #define QUEUE_MAX	(4 * PROTO_IDS_MAX)
+#define LACKING_MAX	QUEUE_MAX
+#define EARLY		8	/* an eighth less is wanted than may come: it is no even stream */
 
 static bool leads(const struct peer *peer)
 {
@@ -133,6 +136,8 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	schedule(peer, peer->daemon->config.store.reconcile, 0);
 }
 
+/* --- What is given --- */
+
 /* Gives one message of the queue; false: not now. */
 static bool give(struct peer *peer)
 {
@@ -180,13 +185,16 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 		sync->head = sync->tail = 0;
 }
 
-/* Queues messages to be given. */
-static void queue(struct peer *peer, const uint8_t *ids, size_t count)
+/* Queues messages to be given; those of an earlier round that still wait are wanted anew or not. */
+static void queue(struct peer *peer, uint32_t round, const uint8_t *ids, size_t count)
 {
 	static const struct timeval now = { 0, 0 };
 	struct sync *sync = &peer->sync;
 	uint8_t *grown;
 
+	if (round != sync->queue_round)
+		sync->head = sync->tail = 0;
+	sync->queue_round = round;
 	if (count > QUEUE_MAX - sync->tail)
 		count = QUEUE_MAX - sync->tail;
 	if (sync->tail + count > sync->room) {
@@ -204,70 +212,121 @@ static void queue(struct peer *peer, const uint8_t *ids, size_t count)
 		evtimer_add(sync->pump, &now);
 }
 
-/* How many messages may come until the next round. */
-static size_t allowance(const struct peer *peer)
-{
-	const struct config_store *config = &peer->daemon->config.store;
-	uint64_t count;
+/* --- What is wanted --- */
 
-	if (!config->in)
+/* How many messages may come within a second, from this peer. */
+static size_t portion(const struct peer *peer)
+{
+	const struct sync *sync = &peer->sync;
+	const struct peer *other;
+	uint64_t count, size = sync->got ? sync->got_bytes / sync->got : USUAL_SIZE, askers = 0;
+
+	count = peer->daemon->config.store.in;
+	if (!count)
 		return PROTO_IDS_MAX;
-	count = config->in / USUAL_SIZE * config->reconcile;
+	for (other = peer->daemon->peers; other; other = other->next)
+		askers += other->sync.nr_lacking > 0;
+	count = (count - count / EARLY) / (size ? size : 1) / (askers ? askers : 1);
 	if (!count)
 		count = 1;
 	return count < PROTO_IDS_MAX ? count : PROTO_IDS_MAX;
 }
 
-/*
- * Of ids that the peer has and this node lacks, picks those to be wanted, to the front of a copy;
- * tells the peer which were delivered.
- */
-static uint8_t *pick(struct peer *peer, const uint8_t *ids, size_t count, size_t *picked)
+/* Takes as many off what is lacking as may be wanted now. */
+static const uint8_t *take_portion(struct peer *peer, size_t *count)
 {
-	size_t i, most = allowance(peer);
-	uint8_t *wanted = malloc(count ? count * PROTO_ID_LEN : 1);
+	struct sync *sync = &peer->sync;
+
+	*count = portion(peer);
+	if (*count > sync->nr_lacking)
+		*count = sync->nr_lacking;
+	sync->nr_lacking -= *count;
+	sync->symbols_bytes += *count * PROTO_ID_LEN;
+	return sync->lacking + sync->nr_lacking * PROTO_ID_LEN;
+}
+
+static void ask_later(struct peer *peer)
+{
+	struct timeval wait = { peer->daemon->config.store.in ? 1 : 0, 0 };
+
+	if (peer->sync.nr_lacking)
+		evtimer_add(peer->sync.ask, &wait);
+	else if (peer->sync.again && leads(peer))
+		schedule(peer, 1, 0);
+	else if (peer->sync.again)
+		sync_now(peer);
+	if (!peer->sync.nr_lacking)
+		peer->sync.again = false;
+}
+
+static void on_ask(evutil_socket_t fd, short what, void *data)
+{
+	struct proto_letter letter = { .type = PROTO_WANT };
+	struct peer *peer = data;
+	struct sync *sync = &peer->sync;
+
+	(void)fd;
+	(void)what;
+	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
+		return;
+	if (sync->nr_lacking) {
+		letter.want.round = sync->round;
+		letter.want.ids = take_portion(peer, &letter.want.nr_ids);
+		session_send(peer->session, &letter);
+	}
+	ask_later(peer);
+}
+
+/*
+ * Ids that the peer has and this node lacks: those that were delivered the peer is told of, and the
+ * others are to be wanted.
+ */
+static int lack(struct peer *peer, const uint8_t *ids, size_t count)
+{
+	struct sync *sync = &peer->sync;
 	struct idset told = { NULL };
 	const uint8_t *id;
 
-	*picked = 0;
-	if (!wanted)
-		return NULL;
-	for (i = 0; i < count; i++) {
-		id = ids + i * PROTO_ID_LEN;
+	if (count > LACKING_MAX) {
+		count = LACKING_MAX;
+		sync->again = true;
+	}
+	free(sync->lacking);
+	sync->nr_lacking = 0;
+	sync->lacking = malloc(count ? count * PROTO_ID_LEN : 1);
+	if (!sync->lacking)
+		return -ENOMEM;
+	for (id = ids; id < ids + count * PROTO_ID_LEN; id += PROTO_ID_LEN)
 		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
 			cancel_tell(peer, id, &told);
-		else if (*picked < most)
-			memcpy(wanted + (*picked)++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
 		else
-			peer->sync.again = true;
-	}
+			memcpy(sync->lacking + sync->nr_lacking++ * PROTO_ID_LEN, id,
+			       PROTO_ID_LEN);
 	idset_clear(&told);
-	return wanted;
+	return 0;
 }
+
+/* --- A round --- */
 
 static void send_diff(struct peer *peer, const struct reconcile_diff *diff)
 {
 	struct proto_letter letter = { .type = PROTO_DIFF };
 	struct sync *sync = &peer->sync;
-	size_t theirs = diff->nr_theirs, ours = diff->nr_ours;
-	uint8_t *wanted;
+	size_t ours = diff->nr_ours;
 
-	if (theirs > PROTO_IDS_MAX)
-		theirs = PROTO_IDS_MAX;
 	if (ours > PROTO_IDS_MAX)
 		ours = PROTO_IDS_MAX;
-	wanted = pick(peer, diff->theirs, theirs, &letter.diff.nr_yours);
-	if (!wanted)
+	if (lack(peer, diff->theirs, diff->nr_theirs))
 		return;
 	letter.diff.round = sync->round;
-	letter.diff.yours = wanted;
+	letter.diff.yours = take_portion(peer, &letter.diff.nr_yours);
 	letter.diff.mine = diff->ours;
 	letter.diff.nr_mine = ours;
-	sync->symbols_bytes += (letter.diff.nr_yours + ours) * PROTO_ID_LEN;
+	sync->symbols_bytes += ours * PROTO_ID_LEN;
 	session_send(peer->session, &letter);
+	ask_later(peer);
 	log_debug("%s: reconciled: it has %zu more, this node %zu", peer_label(peer),
 		  diff->nr_theirs, diff->nr_ours);
-	free(wanted);
 }
 
 /* The follower goes on to decode. */
@@ -285,7 +344,7 @@ static void follow(struct peer *peer, const struct proto_symbols *symbols)
 		sync->decoded += count;
 		/* half as many again: what is sent in vain is at most a third */
 		more.more.round = sync->round;
-		more.more.count = sync->decoded / 2 < MOST_SYMBOLS ? sync->decoded / 2 :
+		more.more.count = sync->decoded / 2 < MOST_SYMBOLS ? sync->decoded / 2 + 1 :
 								     MOST_SYMBOLS;
 		session_send(peer->session, &more);
 		return;
@@ -308,6 +367,7 @@ static void on_reconcile(struct peer *peer, const struct proto_symbols *symbols)
 	}
 	sync->round = symbols->round;
 	sync->leading = false;
+	sync->again = false;
 	sync->began = daemon_ticks();
 	sync->decoded = 0;
 	if (snapshot(peer, symbols->salt))
@@ -333,40 +393,31 @@ static void on_more(struct peer *peer, const struct proto_more *more)
 
 static void on_diff(struct peer *peer, const struct proto_diff *diff)
 {
-	struct proto_letter letter = { .type = PROTO_WANT };
 	struct sync *sync = &peer->sync;
-	uint8_t *wanted;
 
 	if (!sync->set || !sync->leading || diff->round != sync->round)
 		return;
 	sync->rounds++;
 	sync->symbols_bytes += (diff->nr_yours + diff->nr_mine) * PROTO_ID_LEN;
 	end_round(peer);
-	queue(peer, diff->yours, diff->nr_yours);
-	wanted = pick(peer, diff->mine, diff->nr_mine, &letter.want.nr_ids);
-	if (wanted && letter.want.nr_ids) {
-		letter.want.round = sync->round;
-		letter.want.ids = wanted;
-		sync->symbols_bytes += letter.want.nr_ids * PROTO_ID_LEN;
-		session_send(peer->session, &letter);
-	}
-	free(wanted);
-	if (sync->again && !peer->daemon->config.store.in)
-		schedule(peer, 1, 0);
+	/* it may have had more to tell than goes into a letter */
+	sync->again = diff->nr_mine == PROTO_IDS_MAX;
+	queue(peer, diff->round, diff->yours, diff->nr_yours);
+	if (!lack(peer, diff->mine, diff->nr_mine))
+		on_ask(-1, 0, peer);
 }
 
 static void on_message(struct peer *peer, const struct proto_message *message)
 {
 	struct daemon *daemon = peer->daemon;
 
-	daemon->taken.rate = daemon->config.store.in;
-	if (!policy_bucket_take(&daemon->taken, message->len, daemon_ticks()))
+	peer->sync.got++;
+	peer->sync.got_bytes += message->len;
+	if (!intake_may_take(daemon, message->len))
 		return;
 	if (intake_message(peer, message) == -EBADMSG)
 		log_warning("%s: gave a message that is not what its digest says",
 			    peer_label(peer));
-	else
-		peer->sync.got++;
 }
 
 /**
@@ -406,7 +457,7 @@ void sync_letter(struct peer *peer, const struct proto_letter *letter)
 		on_diff(peer, &letter->diff);
 		break;
 	case PROTO_WANT:
-		queue(peer, letter->want.ids, letter->want.nr_ids);
+		queue(peer, letter->want.round, letter->want.ids, letter->want.nr_ids);
 		break;
 	case PROTO_MESSAGE:
 		on_message(peer, &letter->message);
@@ -429,7 +480,9 @@ void sync_start(struct peer *peer)
 		sync->timer = evtimer_new(peer->daemon->base, on_timer, peer);
 	if (!sync->pump)
 		sync->pump = evtimer_new(peer->daemon->base, on_pump, peer);
-	if (!sync->timer || !sync->pump)
+	if (!sync->ask)
+		sync->ask = evtimer_new(peer->daemon->base, on_ask, peer);
+	if (!sync->timer || !sync->pump || !sync->ask)
 		return;
 	/* not all neighbours at the same moment */
 	evutil_secure_rng_get_bytes(&usec, sizeof(usec));
@@ -449,11 +502,16 @@ void sync_stop(struct peer *peer)
 		event_free(sync->timer);
 	if (sync->pump)
 		event_free(sync->pump);
+	if (sync->ask)
+		event_free(sync->ask);
 	free(sync->queue);
+	free(sync->lacking);
 	sync->timer = NULL;
 	sync->pump = NULL;
+	sync->ask = NULL;
 	sync->queue = NULL;
-	sync->head = sync->tail = sync->room = 0;
+	sync->lacking = NULL;
+	sync->head = sync->tail = sync->room = sync->nr_lacking = 0;
 }
 
 /**

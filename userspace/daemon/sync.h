@@ -24,8 +24,12 @@ struct reconcile;
  * @began: daemon_ticks() when it did
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
  * @decoded: symbols that came in this round
- * @again: a round is wanted as soon as this one ends
+ * @again: there was more than went into a round: another one is wanted soon
+ * @lacking: ids of messages that the peer has and this node is still to ask for, PROTO_ID_LEN each
+ * @nr_lacking: their number
+ * @ask: timer that asks for some of them
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
+ * @queue_round: in which it asked for them
  * @head: those of @queue that were given
  * @tail: how many @queue holds
  * @room: how many it has memory for
@@ -34,6 +38,7 @@ struct reconcile;
  * @symbols_bytes: bytes of symbols, DIFF and WANT, both ways
  * @given: messages
  * @got: messages
+ * @got_bytes: of @got
  */
 struct sync {
 	struct reconcile	*set;
@@ -43,7 +48,11 @@ struct sync {
 	struct event		*timer;
 	size_t			decoded;
 	bool			again;
+	uint8_t			*lacking;
+	size_t			nr_lacking;
+	struct event		*ask;
 	uint8_t			*queue;
+	uint32_t		queue_round;
 	size_t			head;
 	size_t			tail;
 	size_t			room;
@@ -52,6 +61,7 @@ struct sync {
 	uint64_t		symbols_bytes;
 	uint64_t		given;
 	uint64_t		got;
+	uint64_t		got_bytes;
 };
 
 void sync_start(struct peer *peer);

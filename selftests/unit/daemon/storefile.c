@@ -618,6 +618,373 @@ static void test_lengths(void **state)
 	free(sample.data);
 }
 
+/* --- Damage of one kind each: what storefile.c looks at, one thing after the other --- */
+
+enum { HEAD = 16, NODE = 8, TREE = 48, TREES = HEAD + 24, LAST = TREES + 2 * TREE };
+enum { DEPTH = 6, LEAVES = 16, OVERFLOWS = 24, ENTRIES = 32, ROOT = 40 };
+
+static uint8_t *damage, *newer;
+
+static uint64_t number_at(const uint8_t *p)
+{
+	uint64_t number;
+
+	memcpy(&number, p, sizeof(number));
+	return number;
+}
+
+static unsigned int short_at(const uint8_t *p)
+{
+	return p[0] | p[1] << 8;
+}
+
+static void set_short(uint8_t *p, unsigned int value)
+{
+	p[0] = value;
+	p[1] = value >> 8;
+}
+
+static uint8_t *page_at(uint64_t number)
+{
+	return damage + number * 4096;
+}
+
+static uint8_t *node_at(uint8_t *page, unsigned int i)
+{
+	return page + short_at(page + HEAD + 2 * i);
+}
+
+static uint8_t *value_of(uint8_t *node)
+{
+	return node + NODE + short_at(node + 6);
+}
+
+static unsigned int nodes_of(const uint8_t *page)
+{
+	return (short_at(page + 12) - HEAD) / 2;
+}
+
+/* The tree of a database, as the table of all has it. */
+static uint8_t *tree_of(const char *name)
+{
+	uint8_t *page = page_at(number_at(newer + TREES + TREE + ROOT)), *node;
+	unsigned int i;
+
+	for (i = 0; i < nodes_of(page); i++) {
+		node = node_at(page, i);
+		if (short_at(node + 6) == strlen(name) && !memcmp(node + NODE, name, strlen(name)))
+			return value_of(node);
+	}
+	fail_msg("no tree %s", name);
+	return NULL;
+}
+
+/* The root of a tree that has branches, and the leaf below its second node. */
+static uint8_t *branch_of(const char *name)
+{
+	uint8_t *tree = tree_of(name), *page = page_at(number_at(tree + ROOT));
+
+	assert_int_equal(short_at(tree + DEPTH), 2);
+	assert_true(nodes_of(page) >= 2);
+	return page;
+}
+
+static uint8_t *child_of(uint8_t *branch, unsigned int i)
+{
+	uint8_t *node = node_at(branch, i);
+
+	return page_at(short_at(node) | short_at(node + 2) << 16);
+}
+
+static uint8_t *leaf_of(const char *name)
+{
+	return child_of(branch_of(name), 1);
+}
+
+/* The first page of a message that has pages of its own. */
+static uint8_t *long_value(void)
+{
+	uint8_t *branch = branch_of("messages"), *leaf;
+	unsigned int i, j;
+
+	for (i = 0; i < nodes_of(branch); i++) {
+		leaf = child_of(branch, i);
+		for (j = 0; j < nodes_of(leaf); j++)
+			if (node_at(leaf, j)[4] & 1)
+				return page_at(number_at(value_of(node_at(leaf, j))));
+	}
+	fail_msg("no long message");
+	return NULL;
+}
+
+static void begin_damage(const struct sample *sample)
+{
+	memcpy(damage, sample->data, sample->size);
+	newer = damage;
+	if (number_at(damage + 4096 + LAST + 8) > number_at(damage + LAST + 8))
+		newer += 4096;
+}
+
+static void end_damage(const struct sample *sample, const char *why)
+{
+	struct cs_error error = { "" };
+
+	write_file(damage, sample->size);
+	assert_int_equal(storefile_check(file, &error), -EILSEQ);
+	if (!strstr(error.text, why))
+		fail_msg("not '%s', but: %s", why, error.text);
+	says_what_to_do(&error);
+	begin_damage(sample);
+}
+
+static void damage_metas(const struct sample *sample)
+{
+	damage[HEAD]++;
+	end_damage(sample, "no file of LMDB");
+	damage[4096 + HEAD + 4]++;
+	end_damage(sample, "another version of LMDB");
+	damage[TREES + 1] = 3;
+	end_damage(sample, "impossible size");
+	newer[TREES + 4] |= 4;
+	end_damage(sample, "impossible kind");
+	newer[TREES + TREE + 4] |= 4;
+	end_damage(sample, "impossible kind");
+	damage[4096] = 2;
+	end_damage(sample, "another page");
+	newer[LAST + 5] = 1;
+	end_damage(sample, "can't have so many pages");
+	newer[LAST] = 9;
+	newer[LAST + 1] = 0;
+	end_damage(sample, "in use twice, or is not there");
+}
+
+static void damage_trees(const struct sample *sample)
+{
+	static const int counts[] = { 8, LEAVES, OVERFLOWS, ENTRIES };
+	size_t i;
+
+	for (i = 0; i < 4; i++) {
+		tree_of("messages")[counts[i]]++;
+		end_damage(sample, "not as large as it says");
+	}
+	tree_of("messages")[4] = 4;
+	end_damage(sample, "a tree of another kind");
+	set_short(tree_of("digests") + DEPTH, 1);
+	end_damage(sample, "it is of another kind");
+	set_short(tree_of("digests") + DEPTH, 3);
+	end_damage(sample, "it is of another kind");
+	set_short(tree_of("digests") + DEPTH, 33);
+	end_damage(sample, "impossible depth");
+	memset(tree_of("digests") + ROOT, 0xff, 8);
+	end_damage(sample, "impossible depth");
+	memcpy(tree_of("peers") + ROOT, tree_of("meta") + ROOT, 8);
+	end_damage(sample, "in use twice");
+}
+
+static void damage_pages(const struct sample *sample)
+{
+	uint8_t *leaf;
+	unsigned int a;
+
+	leaf_of("digests")[0]++;
+	end_damage(sample, "it is another page");
+	leaf_of("digests")[10] = 1;
+	end_damage(sample, "of another kind");
+	set_short(leaf_of("digests") + 12, HEAD);
+	end_damage(sample, "impossible number of nodes");
+	set_short(branch_of("digests") + 12, HEAD + 2);
+	end_damage(sample, "impossible number of nodes");
+	leaf = leaf_of("digests");
+	set_short(leaf + 12, short_at(leaf + 14) + 2);
+	end_damage(sample, "impossible number of nodes");
+	leaf = leaf_of("digests");
+	set_short(leaf + 14, short_at(leaf + 14) - 2);
+	end_damage(sample, "room between its nodes");
+	leaf = leaf_of("digests");
+	set_short(leaf + 14, short_at(leaf + 14) + 2);
+	end_damage(sample, "lies elsewhere");
+	leaf = leaf_of("digests");
+	set_short(leaf + HEAD, short_at(leaf + HEAD + 2));
+	end_damage(sample, "lies in another one");
+	leaf = leaf_of("digests");
+	a = short_at(leaf + HEAD);
+	set_short(leaf + HEAD, short_at(leaf + HEAD + 2));
+	set_short(leaf + HEAD + 2, a);
+	end_damage(sample, "out of order");
+	/* the first leaf's keys are less than the second's */
+	memset(node_at(leaf_of("digests"), 0) + NODE, 0, 64);
+	end_damage(sample, "belongs to another page");
+	leaf = leaf_of("digests");
+	memset(node_at(leaf, nodes_of(leaf) - 1) + NODE, 0xff, 64);
+	if (nodes_of(branch_of("digests")) > 2)
+		end_damage(sample, "belongs to another page");
+}
+
+static void damage_nodes(const struct sample *sample)
+{
+	uint8_t *page, *branch;
+
+	begin_damage(sample);
+	node_at(leaf_of("digests"), 0)[1] = 0x20;
+	end_damage(sample, "too long");
+	node_at(leaf_of("digests"), 0)[4] = 4;
+	end_damage(sample, "impossible key or value");
+	node_at(leaf_of("digests"), 0)[4] = 2;
+	end_damage(sample, "a tree where none can be");
+	node_at(leaf_of("cancelled"), 0)[4] = 2; /* of the size of a tree */
+	end_damage(sample, "a tree where none can be");
+	branch = branch_of("digests");
+	memcpy(node_at(branch, 1), node_at(branch, 0), 4);
+	end_damage(sample, "in use twice");
+	branch = branch_of("digests");
+	set_short(node_at(branch, 1), 0);
+	end_damage(sample, "in use twice, or is not there");
+	node_at(branch_of("digests"), 1)[4] = 1; /* 4 G pages further on */
+	end_damage(sample, "in use twice, or is not there");
+	page = long_value();
+	assert_int_equal(page[10], 4);
+	page[12]++; /* the page behind it is a free one */
+	end_damage(sample, "not as large as it says");
+	page[12] = 0;
+	end_damage(sample, "impossible length");
+	page[15] = 1;
+	end_damage(sample, "impossible length");
+	page[10] = 2;
+	end_damage(sample, "it is no value");
+}
+
+/* A list of free pages that has some. */
+static uint8_t *free_list(void)
+{
+	uint8_t *page = page_at(number_at(newer + TREES + ROOT)), *list;
+	unsigned int i;
+
+	assert_int_equal(short_at(newer + TREES + DEPTH), 1);
+	for (i = 0; i < nodes_of(page); i++) {
+		list = value_of(node_at(page, i));
+		if (number_at(list) > 3)
+			return list;
+	}
+	fail_msg("no free pages");
+	return NULL;
+}
+
+/* Any page of a tree instead of a free one, where it does not upset the order. */
+static bool free_used(uint8_t *list, uint64_t page)
+{
+	unsigned int i, count = number_at(list);
+
+	for (i = 1; i <= count; i++) {
+		if ((i > 1 && number_at(list + 8 * (i - 1)) <= page) ||
+		    (i < count && number_at(list + 8 * (i + 1)) >= page))
+			continue;
+		memcpy(list + 8 * i, &page, 8);
+		return true;
+	}
+	return false;
+}
+
+static void damage_free(const struct sample *sample)
+{
+	static const char *const trees[] = { "messages", "digests", "expiry", "going", "peers",
+					     "cancelled", "notices", "meta" };
+	uint64_t last = number_at(newer + LAST), page = last + 1;
+	uint8_t *list = free_list();
+	size_t i, found = 0;
+
+	memcpy(list + 8, &page, 8);
+	end_damage(sample, "free twice");
+	memcpy(list + 16, list + 8, 8);
+	end_damage(sample, "out of order");
+	list[2] = 1;
+	end_damage(sample, "impossible length");
+	memset(list + 8 * number_at(list), 0, 8);
+	end_damage(sample, "free twice");
+	for (i = 0; i < sizeof(trees) / sizeof(*trees); i++) {
+		if (!free_used(list, number_at(tree_of(trees[i]) + ROOT)))
+			continue;
+		found++;
+		end_damage(sample, "in use and free");
+	}
+	assert_true(found);
+	node_at(page_at(number_at(newer + TREES + ROOT)), 0)[6] = 4;
+	end_damage(sample, "a key has an impossible length");
+}
+
+/*
+ * Each byte of a key and of a value in each of the databases: none is of no account, or there is
+ * something that nobody looks at.
+ */
+static void test_bytes(void **state)
+{
+	static const char *const trees[] = { "messages", "digests", "expiry", "going", "peers",
+					     "cancelled", "cancelexpiry", "notices", "refs" };
+	static struct sample sample;
+	uint8_t *tree, *leaf, *node;
+	size_t i, at, len, step;
+
+	(void)state;
+	if (sizeof(size_t) != 8 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ ||
+	    sysconf(_SC_PAGESIZE) != 4096)
+		skip();
+	make_sample(&sample);
+	damage = malloc(sample.size);
+	assert_non_null(damage);
+	begin_damage(&sample);
+	for (i = 0; i < sizeof(trees) / sizeof(*trees); i++) {
+		tree = tree_of(trees[i]);
+		leaf = short_at(tree + DEPTH) == 1 ? page_at(number_at(tree + ROOT)) :
+						     leaf_of(trees[i]);
+		node = node_at(leaf, nodes_of(leaf) / 2);
+		len = node[4] & 1 ? short_at(node + 6) : short_at(node + 6) + short_at(node);
+		step = len < 200 ? 1 : 13;
+		for (at = 0; at < len; at += step) {
+			node[NODE + at] ^= 1 << at % 8;
+			if (outcome_of(&sample, damage, sample.size, false) == HARMLESS)
+				fail_msg("%s: byte %zu", trees[i], at);
+			node[NODE + at] ^= 1 << at % 8;
+		}
+	}
+	free(damage);
+	free(sample.data);
+}
+
+static void test_kinds(void **state)
+{
+	static struct sample sample;
+	struct store_item item;
+	struct store *store;
+	int round, newest[2];
+
+	(void)state;
+	if (sizeof(size_t) != 8 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ ||
+	    sysconf(_SC_PAGESIZE) != 4096)
+		skip();
+	make_sample(&sample);
+	for (round = 0; round < 2; round++) {
+		damage = malloc(sample.size);
+		assert_non_null(damage);
+		begin_damage(&sample);
+		newest[round] = newer != damage;
+		damage_metas(&sample);
+		damage_trees(&sample);
+		damage_pages(&sample);
+		damage_nodes(&sample);
+		damage_free(&sample);
+		free(damage);
+		write_file(sample.data, sample.size);
+		free(sample.data);
+		/* once more, when the other meta page is the newer one */
+		store = must_open();
+		item = message(700, 2);
+		assert_int_equal(store_add(store, &item, NOW, NULL), STORE_ADDED);
+		store_close(store);
+		sample.data = read_file(&sample.size);
+	}
+	free(sample.data);
+	assert_int_not_equal(newest[0], newest[1]);
+}
+
 /* --- What is no store --- */
 
 static void refused(int expected, const char *why)
@@ -732,6 +1099,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_flip, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bytes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_foreign, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_begun, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable, set_up, tear_down),
