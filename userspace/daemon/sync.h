@@ -21,10 +21,14 @@ struct reconcile;
  * @set: the set being reconciled, NULL: none
  * @round: number of the round under way, or the last one
  * @leading: this node began the round
- * @began: daemon_ticks() when it did
+ * @began: daemon_ticks() when it did, or heard of the other side last
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
  * @decoded: symbols that came in this round
  * @again: a round is wanted as soon as this one ends
+ * @waits: a round is to begin when one with another peer ends
+ * @first: symbols with which the peer began that round; NULL: this node begins it
+ * @first_len: bytes of @first
+ * @salt: that goes with @first
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
  * @head: those of @queue that were given
  * @tail: how many @queue holds
@@ -43,6 +47,10 @@ struct sync {
 	struct event		*timer;
 	size_t			decoded;
 	bool			again;
+	bool			waits;
+	uint8_t			*first;
+	size_t			first_len;
+	uint8_t			salt[PROTO_SALT_LEN];
 	uint8_t			*queue;
 	size_t			head;
 	size_t			tail;
