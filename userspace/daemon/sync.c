@@ -14,6 +14,9 @@
  * session, then comes every so often, and at once when messages passed the daemon unseen. Whoever
  * finds that the other holds a message that was delivered says so instead of wanting it.
  *
+ * The ids of a round take 32 bytes each, so there is one round at a time that this node leads, and
+ * one that it follows; others wait. Nobody waits in a circle: who leads answers at once.
+ *
  * What passes over the session is limited by the quotas of bytes a second: what is given waits in
  * the queue of the peer; of what is lacking only as much is wanted as may come in a second, and
  * more of it each second. A new round has both begin anew: what it finds is what is still lacking.
@@ -33,23 +36,21 @@
 
 #define FIRST_SYMBOLS	32
 #define MOST_SYMBOLS	8192	/* of one letter */
+#define FIRST_MAX	256	/* symbols of a round that waits */
 #define ROUND_SECONDS	60	/* a round that takes longer without a letter has died */
+#define LEAD_SECONDS	20	/* or when others wait */
+#define FOLLOW_SECONDS	5
 #define PUMP_MSEC	5
 #define PUMP_MESSAGES	64
 #define USUAL_SIZE	CS_FRAME_DEFAULT
 #define QUEUE_MAX	(4 * PROTO_IDS_MAX)
 #define LACKING_MAX	QUEUE_MAX
 #define EARLY		8	/* an eighth less is wanted than may come: it is no even stream */
+#define SECOND		1000000000ull
 
 static bool leads(const struct peer *peer)
 {
 	return daemon_leads(peer->daemon, peer->address);
-}
-
-static void end_round(struct peer *peer)
-{
-	reconcile_free(peer->sync.set);
-	peer->sync.set = NULL;
 }
 
 static void schedule(struct peer *peer, time_t seconds, long usec)
@@ -57,6 +58,40 @@ static void schedule(struct peer *peer, time_t seconds, long usec)
 	struct timeval wait = { seconds, usec };
 
 	evtimer_add(peer->sync.timer, &wait);
+}
+
+/* With whom a round is under way that this node leads, or follows; NULL: nobody. */
+static struct peer *busy_with(const struct daemon *daemon, bool leading)
+{
+	struct peer *peer;
+
+	for (peer = daemon->peers; peer; peer = peer->next)
+		if (peer->sync.set && peer->sync.leading == leading)
+			break;
+	return peer;
+}
+
+static void forget_first(struct sync *sync)
+{
+	free(sync->first);
+	sync->first = NULL;
+	sync->waits = false;
+}
+
+static void end_round(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+	struct peer *next;
+
+	if (!sync->set)
+		return;
+	reconcile_free(sync->set);
+	sync->set = NULL;
+	for (next = peer->daemon->peers; next; next = next->next)
+		if (next->sync.waits && leads(next) == sync->leading) {
+			schedule(next, 0, 0);
+			break;
+		}
 }
 
 static int add_item(const struct store_item *item, void *data)
@@ -116,24 +151,19 @@ static void lead(struct peer *peer)
 	send_symbols(peer, &letter, FIRST_SYMBOLS);
 }
 
-/* The next round is due, or the one under way has died. */
-static void on_timer(evutil_socket_t fd, short what, void *data)
+/* Tells whether a round has to wait for another one, which may have died. */
+static bool must_wait(struct peer *peer)
 {
-	struct peer *peer = data;
-	struct sync *sync = &peer->sync;
+	uint64_t patience = (leads(peer) ? LEAD_SECONDS : FOLLOW_SECONDS) * SECOND;
+	struct peer *other = busy_with(peer->daemon, leads(peer));
 
-	(void)fd;
-	(void)what;
-	if (sync->set && daemon_ticks() - sync->began < ROUND_SECONDS * 1000000000ull) {
-		schedule(peer, 1, 0);
-		return;
+	peer->sync.waits = other;
+	if (other && daemon_ticks() - other->sync.began >= patience) {
+		peer->sync.waits = false;
+		end_round(other);
+		return false;
 	}
-	end_round(peer);
-	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
-		return;
-	if (leads(peer))
-		lead(peer);
-	schedule(peer, peer->daemon->config.store.reconcile, 0);
+	return other;
 }
 
 /* --- What is given --- */
@@ -338,6 +368,7 @@ static void follow(struct peer *peer, const struct proto_symbols *symbols)
 	struct reconcile_diff diff;
 	int rc;
 
+	sync->began = daemon_ticks();
 	sync->symbols_bytes += symbols->len;
 	rc = reconcile_decode(sync->set, symbols->symbols, count, &diff);
 	if (rc == -EAGAIN) {
@@ -357,23 +388,81 @@ static void follow(struct peer *peer, const struct proto_symbols *symbols)
 	end_round(peer);
 }
 
+/* With the symbols that were kept when the round began. */
+static void begin_following(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+	struct proto_symbols first = {
+		.round = sync->round,
+		.symbols = sync->first,
+		.len = sync->first_len,
+	};
+	uint64_t now = daemon_ticks();
+
+	sync->first = NULL;
+	sync->leading = false;
+	sync->decoded = 0;
+	/* unless the other side has given up */
+	if (now - sync->began < LEAD_SECONDS * SECOND) {
+		sync->began = now;
+		if (snapshot(peer, sync->salt))
+			end_round(peer);
+		else
+			follow(peer, &first);
+	}
+	free((void *)first.symbols);
+}
+
+/* The next round is due, or the one under way has died. */
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct peer *peer = data;
+	struct sync *sync = &peer->sync;
+
+	(void)fd;
+	(void)what;
+	if (sync->set && daemon_ticks() - sync->began < ROUND_SECONDS * SECOND) {
+		schedule(peer, 1, 0);
+		return;
+	}
+	end_round(peer);
+	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
+		return;
+	if ((leads(peer) || sync->first) && must_wait(peer)) {
+		schedule(peer, 1, 0);
+		return;
+	}
+	if (leads(peer))
+		lead(peer);
+	else if (sync->first)
+		begin_following(peer);
+	schedule(peer, peer->daemon->config.store.reconcile, 0);
+}
+
 static void on_reconcile(struct peer *peer, const struct proto_symbols *symbols)
 {
 	struct sync *sync = &peer->sync;
 
-	if (leads(peer)) {
-		log_debug("%s: it does not lead reconciliations", peer_label(peer));
+	if (leads(peer) || symbols->len > FIRST_MAX * RECONCILE_SYMBOL_LEN) {
+		log_debug("%s: it does not lead reconciliations, or not so", peer_label(peer));
 		return;
 	}
+	end_round(peer);
+	forget_first(sync);
+	sync->first = malloc(symbols->len ? symbols->len : 1);
+	if (!sync->first)
+		return;
+	memcpy(sync->first, symbols->symbols, symbols->len);
+	sync->first_len = symbols->len;
+	memcpy(sync->salt, symbols->salt, sizeof(sync->salt));
 	sync->round = symbols->round;
 	sync->leading = false;
 	sync->again = false;
 	sync->began = daemon_ticks();
-	sync->decoded = 0;
-	if (snapshot(peer, symbols->salt))
-		end_round(peer);
+	if (must_wait(peer))
+		schedule(peer, 1, 0);
 	else
-		follow(peer, symbols);
+		begin_following(peer);
 }
 
 static void on_more(struct peer *peer, const struct proto_more *more)
@@ -497,6 +586,7 @@ void sync_stop(struct peer *peer)
 {
 	struct sync *sync = &peer->sync;
 
+	forget_first(sync);
 	end_round(peer);
 	if (sync->timer)
 		event_free(sync->timer);

@@ -21,13 +21,17 @@ struct reconcile;
  * @set: the set being reconciled, NULL: none
  * @round: number of the round under way, or the last one
  * @leading: this node began the round
- * @began: daemon_ticks() when it did
+ * @began: daemon_ticks() when it did, or heard of the other side last
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
  * @decoded: symbols that came in this round
- * @again: there was more than went into a round: another one is wanted soon
  * @lacking: ids of messages that the peer has and this node is still to ask for, PROTO_ID_LEN each
  * @nr_lacking: their number
  * @ask: timer that asks for some of them
+ * @again: a round is wanted as soon as this one ends
+ * @waits: a round is to begin when one with another peer ends
+ * @first: symbols with which the peer began that round; NULL: this node begins it
+ * @first_len: bytes of @first
+ * @salt: that goes with @first
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
  * @queue_round: in which it asked for them
  * @head: those of @queue that were given
@@ -51,6 +55,10 @@ struct sync {
 	uint8_t			*lacking;
 	size_t			nr_lacking;
 	struct event		*ask;
+	bool			waits;
+	uint8_t			*first;
+	size_t			first_len;
+	uint8_t			salt[PROTO_SALT_LEN];
 	uint8_t			*queue;
 	uint32_t		queue_round;
 	size_t			head;

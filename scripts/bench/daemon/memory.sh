@@ -42,7 +42,7 @@ die() {
 
 must() { "$@" || die "failed: $*"; }
 
-# until COMMAND...: waits for a minute at most.
+# until_ok COMMAND...: waits for a minute at most.
 until_ok() {
 	local n
 	for ((n = 0; n < 600; n++)); do
@@ -52,13 +52,15 @@ until_ok() {
 	die "it never came: $*"
 }
 
+apart() { [ "$(readlink "/proc/$there/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+
 # network: this namespace has "hub", another one "peers" with an address for each of them.
 network() {
 	local i
 	unshare -n sleep 1000 &
 	jobs+=($!)
 	there=$!
-	until_ok test "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/$$/ns/net)"
+	until_ok apart
 	must ip link add hub type veth peer name peers
 	must ip link set hub addrgenmode none
 	must ip link set peers addrgenmode none
