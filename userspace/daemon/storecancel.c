@@ -70,10 +70,10 @@ static int take_notice(struct store *store, const struct store_notice *notice, u
 	MDB_val key = storedb_val(id, STORE_NOTICE_LEN);
 	uint8_t digest[CS_DIGEST_LEN];
 	uint32_t refs;
-	int rc;
+	int rc = ENOTSUP;
 
 	if (cs_sha512(notice->letter, notice->len, digest))
-		return ENOTSUP;
+		return rc;
 	memcpy(id, digest, STORE_NOTICE_LEN);
 	rc = get_refs(store, key, &refs);
 	if (rc == MDB_NOTFOUND)

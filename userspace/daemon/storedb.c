@@ -307,11 +307,11 @@ static uint64_t map_size(const struct store *store)
 int storedb_open_env(struct store *store)
 {
 	MDB_stat stat;
-	int rc;
+	int rc = EOVERFLOW;
 
 	store->map = map_size(store);
 	if (store->map > SIZE_MAX / 2)
-		return EOVERFLOW;
+		return rc;
 	rc = mdb_env_create(&store->env);
 	if (!rc)
 		rc = mdb_env_set_maxdbs(store->env, DB_MAX);

@@ -255,7 +255,7 @@ static void run_size(unsigned int size, int number)
 	static const char config[] =
 		"auth = \"required\"; terms = \"free\"; } ); trust = { mode = \"open\"; };"
 		"store = { reconcile = \"1d\"; age = \"1d\"; }; sessions = { timeout = \"1h\"; };";
-	SSL_CTX *tls[2];
+	struct ssl_ctx_st *tls[2];
 	struct tls_pair pair;
 	size_t i;
 	int round;

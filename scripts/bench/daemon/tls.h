@@ -16,7 +16,7 @@
  * @ssl: the ends, the client's first
  */
 struct tls_pair {
-	SSL	*ssl[2];
+	struct ssl_st	*ssl[2];
 };
 
 void tls_connection(int fds[2]);

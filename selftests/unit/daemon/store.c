@@ -278,6 +278,7 @@ static void test_results(void **state)
 /* Items that are not what they say: refused with a reason, and nothing else is lost by that. */
 static void test_hostile(void **state)
 {
+	static const uint32_t sizes[] = { 0, MESSAGE_HEAD - 1, 1399, 1401, UINT32_MAX };
 	struct cs_msg_hdr *hdr = (struct cs_msg_hdr *)bytes;
 	struct store_item good, bad;
 	int i;
@@ -288,8 +289,7 @@ static void test_hostile(void **state)
 	for (i = 0; i < 10; i++) {
 		bad = good;
 		if (i < 5)
-			bad.size = (const uint32_t[]){ 0, MESSAGE_HEAD - 1, 1399, 1401,
-						       UINT32_MAX }[i];
+			bad.size = sizes[i];
 		else if (i == 5)
 			bad.message = NULL;
 		else if (i == 6)
