@@ -42,7 +42,8 @@ restore() { cp -a "$work/kept" "$work/b/$1"; }
 
 size() { stat -c %s "$work/b/$1"; }
 
-# body: where the first message stands in the store: its destination and, as on the wire, its expiry.
+# body: where the first message stands in the store: its destination and, as on the wire, its
+# expiry.
 body() {
 	python3 - "$work/b/store/data.mdb" "$CSMSG_EXPIRY" <<-END
 		import sys

@@ -63,7 +63,8 @@ rated() {
 
 refusals() {
 	refused "policy: a's rating is too low" policy "$market policy: { min-rating = 101; };"
-	refused "destination" destination "$market policy: { deny-destinations = ( \"fd00::/16\" ); };"
+	refused "destination" destination \
+		"$market policy: { deny-destinations = ( \"fd00::/16\" ); };"
 	battery 10 0
 	refused "on battery" battery "$market $(power)"
 	refused "data plan used up" plan \
@@ -110,7 +111,8 @@ rate_refused() {
 }
 
 to_other() {
-	get "$1" '[.[] | select(.direction == "out" and .destination == "fd00::2")][0].reason' offers
+	get "$1" '[.[] | select(.direction == "out" and .destination == "fd00::2")][0].reason' \
+		offers
 }
 
 other_is() { [ "$(to_other "$1")" = "$2" ]; }
@@ -197,8 +199,8 @@ rating() {
 	check "a bid waits" wait_for 30 latest_is a out 'bid none'
 	expect "rating: who is at 200 per cent is asked for half" \
 		"$(get b '[.[] | select(.direction == "in")][0].terms |
-			.rated * 2 - (.market + .store + .band + .battery + .plan) | fabs <= 1' offers)" \
-		true
+			.rated * 2 - (.market + .store + .band + .battery + .plan) |
+			fabs <= 1' offers)" true
 	expect "a sees the same price as b" "$(get a '.[0].rate' offers)" \
 		"$(get b '[.[] | select(.direction == "in")][0].terms.rated' offers)"
 }

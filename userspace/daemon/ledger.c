@@ -29,10 +29,11 @@
  * Entries are chained: each holds SHA-512 over the hash of the one before it and over all of itself
  * (ledger_entry_hash()). The last one of each transaction also holds this node's signature over
  * that, which so covers all before it; a signature for each would take most of the time and say
- * nothing more. The head of the chain is signed too, in a context of its own, in the database and in
- * PATH.head (ledgerfile.c): who cuts off the end must have kept an older head. What can't be noticed from inside: an older copy of everything that
- * is put back, database and PATH.head, was right once and still is. Only the other parties of the
- * contracts, the control centre, or a head kept elsewhere tell.
+ * nothing more. The head of the chain is signed too, in a context of its own, in the database and
+ * in PATH.head (ledgerfile.c): who cuts off the end must have kept an older head. What can't be
+ * noticed from inside: an older copy of everything that is put back, database and PATH.head, was
+ * right once and still is. Only the other parties of the contracts, the control centre, or a head
+ * kept elsewhere tell.
  *
  * One process with one thread writes; see ledgerfile.c. A call is a transaction of its own or part
  * of a group: all it does is on the disk when it, or ledger_commit(), returns 0, and nothing of it

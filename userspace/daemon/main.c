@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -421,6 +422,18 @@ static int run(struct daemon *daemon)
 	return rc ? 1 : 0;
 }
 
+/*
+ * What is large is given back to the kernel when it is freed. glibc would keep ever more of it, for
+ * speed, once something large was freed.
+ */
+static void lean_malloc(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -459,6 +472,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "crowdshared: '%s' is not expected here\n%s", argv[optind], usage);
 		return 2;
 	}
+	lean_malloc();
 	log_init(LOG_LEVEL_INFO);
 	if (config_load(&daemon.config, path, &error)) {
 		fprintf(stderr, "crowdshared: %s\n", error.text);

@@ -446,8 +446,8 @@ int policy_plan_open(struct policy_plan *plan, const struct config_policy *confi
 	plan->used = config->plan_bytes;
 	if (snprintf(aside, sizeof(aside), "%s.damaged", path) >= (int)sizeof(aside) ||
 	    rename(path, aside))
-		return cs_error_set(error, rc, "%.300s; it can't be put aside (%s), and the plan is "
-				    "taken to be used up until its month ends", why.text,
+		return cs_error_set(error, rc, "%.300s; it can't be put aside (%s), and the plan "
+				    "is taken to be used up until its month ends", why.text,
 				    strerror(errno));
 	return cs_error_set(error, rc, "%.300s; it was put aside, and the plan is taken to be used "
 			    "up until its month ends: remove %.100s to count anew", why.text, path);

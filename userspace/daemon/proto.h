@@ -53,7 +53,7 @@ enum proto_type {
 	PROTO_CANCEL,		/* messages were delivered */
 	PROTO_RECEIPT,		/* of an ingest, on its way to those whose contract it pays */
 	PROTO_BYE,
-	PROTO_CONTRACT,		/* one that both signed, from the seller: the buyer may have lost it */
+	PROTO_CONTRACT,		/* that both signed, from the seller: the buyer may lack it */
 	PROTO_TYPE_MAX,
 };
 

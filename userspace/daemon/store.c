@@ -6,11 +6,12 @@
  * committed, and nothing else: LMDB never overwrites a page that the last commit refers to. The
  * daemon is one thread; a lock on the directory keeps a second one out.
  *
- * The quota is of what the messages take on the disk, in pages. Who has how much of it is counted by
- * what a message takes about (store_cost()), and is compared with the sum of these. When there is no room for one more, those go that
- * have expired; then own copies known to be delivered; then the oldest of a peer that has more than
- * its share: of the one that gives the message, or else of the one that is furthest beyond. What
- * may still earn something never goes, nor does what is within a share: the new one is refused.
+ * The quota is of what the messages take on the disk, in pages. Who has how much of it is counted
+ * by what a message takes about (store_cost()), and is compared with the sum of these. When there
+ * is no room for one more, those go that have expired; then own copies known to be delivered; then
+ * the oldest of a peer that has more than its share: of the one that gives the message, or else of
+ * the one that is furthest beyond. What may still earn something never goes, nor does what is
+ * within a share: the new one is refused.
  *
  * Before a store is opened its file is looked at (storefile.c), and what is in it (storecheck.c).
  * Tombstones of what was delivered are in storecancel.c.
@@ -720,9 +721,9 @@ int store_each(struct store *store, store_cb cb, void *data)
  * @peer: who would give it
  * @now: Unix seconds
  *
- * Counts what is free after the expired have gone. For a peer within its share also own copies known
- * to be delivered and what other peers hold beyond theirs: what it gives is not to go for what it
- * gave.
+ * Counts what is free after the expired have gone. For a peer within its share also own copies
+ * known to be delivered and what other peers hold beyond theirs: what it gives is not to go for
+ * what it gave.
  *
  * Return: whether there is.
  */

@@ -184,7 +184,8 @@ static int check_peer(struct audit *audit, const MDB_val *key, const MDB_val *va
 	size_t i;
 
 	for (i = 0; i < audit->nr_totals; i++)
-		if (key->mv_size == STORE_PEER_LEN && value->mv_size == sizeof(audit->totals->has) &&
+		if (key->mv_size == STORE_PEER_LEN &&
+		    value->mv_size == sizeof(audit->totals->has) &&
 		    !memcmp(key->mv_data, audit->totals[i].peer, STORE_PEER_LEN))
 			return memcmp(value->mv_data, &audit->totals[i].has,
 				      sizeof(audit->totals->has)) ?

@@ -46,7 +46,7 @@
 #define KEY_MAX		511
 #define DEPTH_MAX	32
 #define NO_PAGE		SIZE_MAX
-#define BEYOND_MAX	(1u << 20)	/* pages that a file may lack at its end, as they are free */
+#define BEYOND_MAX	(1u << 20)	/* free pages that a file may lack at its end */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 enum { NODE_LONG = 1, NODE_TREE = 2 };

@@ -14,7 +14,7 @@
 #
 #	rss	all pages that are in its memory
 #	pss	of pages that other programs have too, its share only
-#	dirty	pages that are its own, and nowhere on a disk: what it costs and nobody can take away
+#	dirty	pages that are its own, and nowhere on a disk: what nobody can take away
 #	text	pages of the program and of libraries that are as on the disk; others share them
 #	map	pages of the store's file; the kernel takes them back when it wants them
 #	ring	the ring for frames that the kernel fills

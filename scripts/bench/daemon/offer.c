@@ -6,14 +6,14 @@
  *
  * A buyer and a seller, two whole daemons in one process on one event loop, with a session over the
  * loopback: what is measured is the work of both sides on one core. An offer names 1,000 messages,
- * for each its digest of 64 bytes, its size and its expiry; the buyer takes them from its store, the
- * seller looks each up in its store, among what was delivered elsewhere, and in its kernel (a list in
- * memory that is empty: what the module's netlink takes comes on top). The answer is
+ * for each its digest of 64 bytes, its size and its expiry; the buyer takes them from its store,
+ * the seller looks each up in its store, among what was delivered elsewhere, and in its kernel (a
+ * list in memory that is empty: what the module's netlink takes comes on top). The answer is
  *
  * - "no": the seller has all of them;
  * - a bid, which the buyer rejects, as the price is too high for its rule;
  * - a bid that is accepted: the contract is drawn up, signed by both, and in both ledgers and
- *   kernels, each of its 1,000 messages as an entry that is hashed and signed, when the clock stops.
+ *   kernels, with a hashed entry for each of its 1,000 messages, when the clock stops.
  *
  * In the same round, who is first alternating, OpenSSL alone passes as many bytes in letters of the
  * same sizes over a session of the same kind: what remains is CBOR, the look-ups and the decision.

@@ -6,8 +6,9 @@
  *
  * A node and others that connect to it, one after the other, all in one process on one event loop,
  * over TCP on the loopback: what is measured is the work of both sides on one core. A session is
- * there when both sides have the pairwise keys and the port key of the other in their kernels (which
- * keep them in memory: what the module's netlink takes comes on top), and know that of each other.
+ * there when both sides have the pairwise keys and the port key of the other in their kernels
+ * (which keep them in memory: what the module's netlink takes comes on top), and know that of each
+ * other.
  *
  * In the same round, who is first alternating, as many handshakes of TLS 1.3 with certificates on
  * both sides are made by OpenSSL alone, with the same kind of keys and settings, also from the

@@ -178,7 +178,7 @@ static void test_wrap(void **state)
 	for (round = 0; round < 2000; round++) {
 		for (i = 0; i < 24; i++) {
 			random_bytes(ids[i], PROTO_ID_LEN);
-			ids[i][0] = 56 + random_word() % 12; /* of 64 places: the last and the first */
+			ids[i][0] = 56 + random_word() % 12; /* of 64: the last and the first */
 			assert_int_equal(idset_add(&set, ids[i]), 0);
 		}
 		assert_int_equal(set.size, 64);

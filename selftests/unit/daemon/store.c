@@ -182,8 +182,8 @@ static void test_new(void **state)
 
 static void test_get(void **state)
 {
-	static const size_t sizes[] = { MESSAGE_HEAD, MESSAGE_HEAD + 1, 1400, 2015, 2016, 2017, 4000,
-					4080, 4081, 9000, MESSAGE_MOST - 1, MESSAGE_MOST };
+	static const size_t sizes[] = { MESSAGE_HEAD, MESSAGE_HEAD + 1, 1400, 2015, 2016, 2017,
+					4000, 4080, 4081, 9000, MESSAGE_MOST - 1, MESSAGE_MOST };
 	enum { N = sizeof(sizes) / sizeof(*sizes) };
 	struct store_item items[N], found;
 	uint8_t *copies[N];
@@ -575,7 +575,7 @@ static void test_full_share(void **state)
 	assert_int_equal(stats_now().evicted, 7);
 }
 
-/* Within their shares nothing goes, and of own messages nothing that is not known to be delivered. */
+/* Within their shares nothing goes, and of own messages only what is known to be delivered. */
 static void test_full_refused(void **state)
 {
 	uint8_t digests[100][CS_DIGEST_LEN];
