@@ -8,8 +8,9 @@
  *
  * The buyer sends the messages into the device, to the seller alone, under the contract, at the
  * configured rate. Frames get lost: when all were sent it names them in a DIFF, and the seller
- * answers with a WANT of those that it lacks. What arrives twice the kernel takes for a duplicate,
- * and does not count; what the buyer's kernel counts is what it sent, repairs included, so its
+ * answers with a WANT of those that it lacks. What it lacks still when they were sent again comes over
+ * the session: its kernel may know a message that its daemon was killed over before it was stored,
+ * and then takes each further frame for a duplicate. Duplicates are not counted; what the buyer's kernel counts is what it sent, repairs included, so its
  * limit is twice the contract's bytes.
  *
  * A contract may be used up before all arrived: the path lost too much, or another program sent
@@ -57,6 +58,7 @@
  * @send: a byte for each item that is still to be sent
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
+ * @by_session: frames do not get through to it
  * @pump: timer: the buyer sends, then asks; the seller says what it lacks of a used up contract
  */
 struct deal {
@@ -73,6 +75,7 @@ struct deal {
 	uint8_t		*send;
 	size_t		cursor;
 	unsigned int	asked;
+	bool		by_session;
 	struct event	*pump;
 };
 
@@ -157,6 +160,19 @@ static int install(struct deal *deal, struct cs_error *error)
 	return 0;
 }
 
+/* false: not now. */
+static bool send_by_session(const struct deal *deal, const struct store_item *item)
+{
+	struct proto_letter letter = { .type = PROTO_MESSAGE };
+
+	letter.message.hops = intake_hops(item);
+	letter.message.contract = deal->contract.id;
+	letter.message.message = item->message;
+	letter.message.len = item->size;
+	return session_backlog(deal->peer->session) <= SESSION_BACKLOG &&
+	       !session_send(deal->peer->session, &letter);
+}
+
 /* Sends one item; false: not now. */
 static bool send_item(struct deal *deal, size_t i)
 {
@@ -171,6 +187,8 @@ static bool send_item(struct deal *deal, size_t i)
 		return true; /* expired, or delivered elsewhere meanwhile */
 	if (!intake_may_give(daemon, &item))
 		return false;
+	if (deal->by_session)
+		return send_by_session(deal, &item);
 	len = intake_frame_of(daemon, &item, deal->peer->lladdr, intake_hops(&item),
 			      deal->contract.id, frame, sizeof(frame));
 	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
@@ -582,14 +600,28 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 		if (i < deal->contract.nr_items)
 			deal->send[i] = 1;
 	}
+	deal->by_session = deal->asked > 1;
 	deal->cursor = 0;
 	pump_in(deal, 0, 0);
+}
+
+/* What did not get through in frames. */
+static void on_message(struct peer *peer, const struct proto_message *message)
+{
+	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message->message;
+	struct deal *deal = find(peer->daemon, peer, message->contract, false);
+
+	if (!deal || item_of(deal, hdr->digest) == deal->contract.nr_items)
+		log_debug("%s: a message that is not under contract", peer_label(peer));
+	else if (intake_message(peer, message) == -EBADMSG)
+		log_warning("%s: gave a message that is not what its digest says",
+			    peer_label(peer));
 }
 
 /**
  * deal_letter() - a letter about a contract in force
  * @peer: who sent it
- * @letter: DIFF, WANT or CONTRACT
+ * @letter: DIFF, WANT, MESSAGE or CONTRACT
  */
 void deal_letter(struct peer *peer, const struct proto_letter *letter)
 {
@@ -597,6 +629,8 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 		on_diff(peer, &letter->diff);
 	else if (letter->type == PROTO_WANT)
 		on_want(peer, &letter->want);
+	else if (letter->type == PROTO_MESSAGE)
+		on_message(peer, &letter->message);
 	else if (letter->type == PROTO_CONTRACT)
 		on_contract(peer, &letter->contract);
 }

@@ -323,6 +323,9 @@ int intake_message(struct peer *peer, const struct proto_message *message)
 	}
 	fill_item(daemon, &item, message->message, message->len);
 	memcpy(item.peer, peer->address, sizeof(item.peer));
+	item.contract = message->contract;
+	if (item.contract && deal_earns(daemon, peer, item.contract, item.digest))
+		item.flags |= STORE_EARNS;
 	if (item.expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
 		return -EBADMSG;
 	if (!keep(daemon, &item))

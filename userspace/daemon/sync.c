@@ -522,7 +522,8 @@ void sync_letter(struct peer *peer, const struct proto_letter *letter)
 	struct sync *sync = &peer->sync;
 
 	if (peer->state == CROWDSHARE_PEER_CONTRACT &&
-	    (letter->type == PROTO_DIFF || letter->type == PROTO_WANT)) {
+	    (letter->type == PROTO_DIFF || letter->type == PROTO_WANT ||
+	     letter->type == PROTO_MESSAGE)) {
 		offer_letter(peer, letter);
 		return;
 	}
