@@ -465,6 +465,31 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 }
 
 /**
+ * deal_cover() - messages that are being given to a peer under contract
+ * @peer: who
+ * @covered: gets their ids
+ *
+ * They are not to be promised a second time, though they were offered in an earlier run.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int deal_cover(const struct peer *peer, struct idset *covered)
+{
+	const struct deal *deal;
+	size_t i;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
+		if (!deal->buyer || memcmp(deal->address, peer->address, CS_ADDR_LEN))
+			continue;
+		for (i = 0; i < deal->contract.nr_items; i++)
+			if (!(deal->exhausted && deal->send[i]) &&
+			    idset_add(covered, deal->contract.items[i].digest))
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
  * deal_earns() - may a message under this contract still earn something?
  * @daemon: whose
  * @peer: who gives it

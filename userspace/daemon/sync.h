@@ -27,7 +27,9 @@ struct reconcile;
  * @again: there was more than went into a round: another one is wanted soon
  * @lacking: ids of messages that the peer has and this node is still to ask for, PROTO_ID_LEN each
  * @nr_lacking: their number
+ * @coming: how many were asked for in this round, and have not come yet
  * @ask: timer that asks for some of them
+ * @ask_after: daemon_ticks() when more may be asked for, if what comes is limited
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
  * @queue_round: in which it asked for them
  * @head: those of @queue that were given
@@ -50,7 +52,9 @@ struct sync {
 	bool			again;
 	uint8_t			*lacking;
 	size_t			nr_lacking;
+	size_t			coming;
 	struct event		*ask;
+	uint64_t		ask_after;
 	uint8_t			*queue;
 	uint32_t		queue_round;
 	size_t			head;
