@@ -519,7 +519,6 @@ static void on_contract(struct peer *peer, const struct proto_contract *shown)
 		return;
 	log_notice("%s: contract %u was signed before this node was restarted", peer_label(peer),
 		   deal->contract.id);
-	deal_offered(peer);
 	memset(deal->send, 1, deal->contract.nr_items);
 	pump_in(deal, 0, 0);
 }
@@ -633,6 +632,32 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 		on_message(peer, &letter->message);
 	else if (letter->type == PROTO_CONTRACT)
 		on_contract(peer, &letter->contract);
+}
+
+/**
+ * deal_cover() - messages that are being given to a peer under contract
+ * @peer: who
+ * @covered: gets their ids
+ *
+ * They are not to be promised a second time, though they were offered in an earlier run. What a
+ * contract that is used up left may be.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int deal_cover(const struct peer *peer, struct idset *covered)
+{
+	const struct deal *deal;
+	size_t i;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
+		if (!deal->buyer || deal->exhausted ||
+		    memcmp(deal->address, peer->address, CS_ADDR_LEN))
+			continue;
+		for (i = 0; i < deal->contract.nr_items; i++)
+			if (idset_add(covered, deal->contract.items[i].digest))
+				return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
@@ -882,24 +907,6 @@ void deal_peer_up(struct peer *peer)
 		else
 			show(deal);
 	}
-	deal_offered(peer);
-}
-
-/**
- * deal_offered() - count what a peer takes under contract as offered to it
- * @peer: who
- *
- * So that nobody is promised twice for the same message.
- */
-void deal_offered(struct peer *peer)
-{
-	const struct deal *deal;
-	size_t i;
-
-	for (deal = peer->daemon->deals->list; deal; deal = deal->next)
-		for (i = 0; deal->peer == peer && deal->buyer && !deal->exhausted &&
-		     i < deal->contract.nr_items; i++)
-			idset_add(&peer->offered, deal->contract.items[i].digest);
 }
 
 /**

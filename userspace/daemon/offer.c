@@ -540,6 +540,7 @@ void offer_letter(struct peer *peer, const struct proto_letter *letter)
  * @letter: the offer
  * @items: its messages
  * @any: @letter has a destination
+ * @covered: being given under a contract that is in force
  * @only: only these, NULL: all that it was not asked about
  */
 struct gather {
@@ -547,6 +548,7 @@ struct gather {
 	struct proto_letter	letter;
 	struct proto_offer_item	items[PROTO_ITEMS_MAX];
 	bool			any;
+	struct idset		covered;
 	const struct idset	*only;
 };
 
@@ -558,6 +560,8 @@ static int gather_item(const struct store_item *item, void *data)
 
 	if (!intake_may_pass(item, daemon_now()) ||
 	    !memcmp(item->peer, gather->peer->address, CS_ADDR_LEN))
+		return 0;
+	if (idset_has(&gather->covered, item->digest))
 		return 0;
 	if (gather->only ? !idset_has(gather->only, item->digest) :
 			   idset_has(&gather->peer->offered, item->digest))
@@ -595,6 +599,7 @@ static int make(struct peer *peer, const struct idset *only)
 	struct proto_offer *letter = &gather.letter.offer;
 	struct offer *offer = NULL;
 	size_t i, count;
+	int rc;
 
 	gather.peer = peer;
 	gather.only = only;
@@ -603,7 +608,12 @@ static int make(struct peer *peer, const struct idset *only)
 	letter->items = gather.items;
 	letter->nr_items = 0;
 	letter->offer = peer->daemon->offers->next_id++;
-	store_each(peer->daemon->store, gather_item, &gather);
+	rc = deal_cover(peer, &gather.covered);
+	if (!rc)
+		store_each(peer->daemon->store, gather_item, &gather);
+	idset_clear(&gather.covered);
+	if (rc)
+		return rc;
 	count = letter->nr_items;
 	if (count)
 		offer = offer_new(peer, true, letter);
@@ -903,10 +913,8 @@ int offer_make(struct daemon *daemon, struct peer *peer, const json_t *digests,
 	if (asking(peer))
 		return cs_error_set(error, -EBUSY, "an offer to %s is under way",
 				    peer_label(peer));
-	if (!digests) {
+	if (!digests)
 		idset_clear(&peer->offered);
-		deal_offered(peer);
-	}
 	rc = parse_digests(digests, &only, error);
 	if (!rc)
 		rc = make(peer, digests ? &only : NULL);

@@ -9,6 +9,7 @@
 
 #include "daemon/bid.h"
 #include "daemon/daemon.h"
+#include "daemon/idset.h"
 #include "daemon/proto.h"
 
 /*
@@ -98,8 +99,8 @@ enum policy_reason offer_refuses(struct daemon *daemon);
 int deal_open(struct daemon *daemon, struct cs_error *error);
 void deal_close(struct daemon *daemon);
 void deal_peer_up(struct peer *peer);
-void deal_offered(struct peer *peer);
 void deal_peer_gone(struct peer *peer);
+int deal_cover(const struct peer *peer, struct idset *covered);
 bool deal_id_taken(struct daemon *daemon, const struct peer *peer, uint32_t id);
 int deal_propose(struct offer *offer, struct proto_letter *accept, struct contract *contract,
 		 struct cs_error *error);

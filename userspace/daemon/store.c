@@ -736,7 +736,8 @@ bool store_would_fit(struct store *store, uint64_t cost, const uint8_t peer[STOR
 	store_expire(store, now);
 	if (storedb_begin(store))
 		return false;
-	used = storedb_bytes(store) + SPLIT_PAGES * store->page;
+	/* as store_add() would have it: a page may be begun for the last one */
+	used = storedb_bytes(store) + (1 + SPLIT_PAGES) * store->page;
 	free = used < store->config.bytes ? store->config.bytes - used : 0;
 	if (cost <= free)
 		return true;

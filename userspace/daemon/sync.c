@@ -45,6 +45,7 @@
 #define USUAL_SIZE	CS_FRAME_DEFAULT
 #define QUEUE_MAX	(4 * PROTO_IDS_MAX)
 #define LACKING_MAX	QUEUE_MAX
+#define SECOND		1000000000ull
 #define EARLY		8	/* an eighth less is wanted than may come: it is no even stream */
 #define SECOND		1000000000ull
 
@@ -244,41 +245,78 @@ static void queue(struct peer *peer, uint32_t round, const uint8_t *ids, size_t 
 
 /* --- What is wanted --- */
 
-/* How many messages may come within a second, from this peer. */
+/* How large a message of this peer is, about. */
+static uint64_t size_of(const struct sync *sync)
+{
+	return sync->got ? sync->got_bytes / sync->got : USUAL_SIZE;
+}
+
+/* How many messages may come now, from this peer: within a second, if that is limited. */
 static size_t portion(const struct peer *peer)
 {
 	const struct sync *sync = &peer->sync;
+	uint64_t count = peer->daemon->config.store.in, askers = 0;
 	const struct peer *other;
-	uint64_t count, size = sync->got ? sync->got_bytes / sync->got : USUAL_SIZE, askers = 0;
 
-	count = peer->daemon->config.store.in;
 	if (!count)
 		return PROTO_IDS_MAX;
+	if (daemon_ticks() < sync->ask_after)
+		return 0;
 	for (other = peer->daemon->peers; other; other = other->next)
 		askers += other->sync.nr_lacking > 0;
-	count = (count - count / EARLY) / (size ? size : 1) / (askers ? askers : 1);
+	count = (count - count / EARLY) / size_of(sync) / (askers ? askers : 1);
 	if (!count)
 		count = 1;
 	return count < PROTO_IDS_MAX ? count : PROTO_IDS_MAX;
+}
+
+/*
+ * Of these, as many as find room in the store, with those that are under way: what does not would
+ * come again each round.
+ */
+static size_t that_fit(struct peer *peer, size_t count)
+{
+	struct store *store = peer->daemon->store;
+	uint64_t cost = store_cost(store, size_of(&peer->sync)), coming = 0;
+	const struct peer *other;
+
+	for (other = peer->daemon->peers; other; other = other->next)
+		coming += other->sync.coming * store_cost(store, size_of(&other->sync));
+	while (count &&
+	       !store_would_fit(store, coming + count * cost, peer->address, daemon_now()))
+		count /= 2;
+	return count;
 }
 
 /* Takes as many off what is lacking as may be wanted now. */
 static const uint8_t *take_portion(struct peer *peer, size_t *count)
 {
 	struct sync *sync = &peer->sync;
+	size_t most = portion(peer);
 
-	*count = portion(peer);
-	if (*count > sync->nr_lacking)
-		*count = sync->nr_lacking;
+	if (most > sync->nr_lacking)
+		most = sync->nr_lacking;
+	*count = that_fit(peer, most);
+	if (most && !*count) {
+		log_debug("%s: no room for what it has", peer_label(peer));
+		sync->nr_lacking = 0;
+	}
+	if (*count)
+		sync->ask_after = daemon_ticks() + SECOND;
 	sync->nr_lacking -= *count;
+	sync->coming += *count;
 	sync->symbols_bytes += *count * PROTO_ID_LEN;
 	return sync->lacking + sync->nr_lacking * PROTO_ID_LEN;
 }
 
 static void ask_later(struct peer *peer)
 {
-	struct timeval wait = { peer->daemon->config.store.in ? 1 : 0, 0 };
+	uint64_t now = daemon_ticks(), left = 0;
+	struct timeval wait;
 
+	if (peer->daemon->config.store.in && peer->sync.ask_after > now)
+		left = peer->sync.ask_after - now;
+	wait = (struct timeval){ left / SECOND, left % SECOND / 1000 };
 	if (peer->sync.nr_lacking)
 		evtimer_add(peer->sync.ask, &wait);
 	else if (peer->sync.again && leads(peer))
@@ -299,22 +337,22 @@ static void on_ask(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
 		return;
-	if (sync->nr_lacking) {
-		letter.want.round = sync->round;
-		letter.want.ids = take_portion(peer, &letter.want.nr_ids);
+	letter.want.round = sync->round;
+	letter.want.ids = take_portion(peer, &letter.want.nr_ids);
+	if (letter.want.nr_ids)
 		session_send(peer->session, &letter);
-	}
 	ask_later(peer);
 }
 
 /*
- * Ids that the peer has and this node lacks: those that were delivered the peer is told of, and the
- * others are to be wanted.
+ * Ids that the peer has and this node's set lacks: those that were delivered the peer is told of;
+ * some are held here, but may not pass on; the others are to be wanted.
  */
 static int lack(struct peer *peer, const uint8_t *ids, size_t count)
 {
 	struct sync *sync = &peer->sync;
 	struct idset told = { NULL };
+	struct store_item item;
 	const uint8_t *id;
 
 	if (count > LACKING_MAX) {
@@ -322,14 +360,14 @@ static int lack(struct peer *peer, const uint8_t *ids, size_t count)
 		sync->again = true;
 	}
 	free(sync->lacking);
-	sync->nr_lacking = 0;
+	sync->nr_lacking = sync->coming = 0;
 	sync->lacking = malloc(count ? count * PROTO_ID_LEN : 1);
 	if (!sync->lacking)
 		return -ENOMEM;
 	for (id = ids; id < ids + count * PROTO_ID_LEN; id += PROTO_ID_LEN)
 		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
 			cancel_tell(peer, id, &told);
-		else
+		else if (store_find(peer->daemon->store, id, &item))
 			memcpy(sync->lacking + sync->nr_lacking++ * PROTO_ID_LEN, id,
 			       PROTO_ID_LEN);
 	idset_clear(&told);
@@ -500,6 +538,7 @@ static void on_message(struct peer *peer, const struct proto_message *message)
 {
 	struct daemon *daemon = peer->daemon;
 
+	peer->sync.coming -= peer->sync.coming > 0;
 	peer->sync.got++;
 	peer->sync.got_bytes += message->len;
 	if (!intake_may_take(daemon, message->len))
@@ -602,7 +641,8 @@ void sync_stop(struct peer *peer)
 	sync->ask = NULL;
 	sync->queue = NULL;
 	sync->lacking = NULL;
-	sync->head = sync->tail = sync->room = sync->nr_lacking = 0;
+	sync->head = sync->tail = sync->room = 0;
+	sync->nr_lacking = sync->coming = 0;
 }
 
 /**

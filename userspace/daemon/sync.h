@@ -26,12 +26,14 @@ struct reconcile;
  * @decoded: symbols that came in this round
  * @lacking: ids of messages that the peer has and this node is still to ask for, PROTO_ID_LEN each
  * @nr_lacking: their number
+ * @coming: how many were asked for in this round, and have not come yet
  * @ask: timer that asks for some of them
  * @again: a round is wanted as soon as this one ends
  * @waits: a round is to begin when one with another peer ends
  * @first: symbols with which the peer began that round; NULL: this node begins it
  * @first_len: bytes of @first
  * @salt: that goes with @first
+ * @ask_after: daemon_ticks() when more may be asked for, if what comes is limited
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
  * @queue_round: in which it asked for them
  * @head: those of @queue that were given
@@ -54,11 +56,13 @@ struct sync {
 	bool			again;
 	uint8_t			*lacking;
 	size_t			nr_lacking;
+	size_t			coming;
 	struct event		*ask;
 	bool			waits;
 	uint8_t			*first;
 	size_t			first_len;
 	uint8_t			salt[PROTO_SALT_LEN];
+	uint64_t		ask_after;
 	uint8_t			*queue;
 	uint32_t		queue_round;
 	size_t			head;
