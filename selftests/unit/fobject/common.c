@@ -166,18 +166,14 @@ const uint8_t *bag_get(const struct bag *bag, size_t i, size_t *len)
 
 struct cs_message bag_message(const struct bag *bag, size_t i)
 {
-	uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX] = { [12] = 0x88, [13] = 0xb5, [14] = 1, [15] = 1 };
-	struct cs_frame parsed;
+	struct cs_message parsed;
 	const uint8_t *message;
 	size_t len;
 
 	message = bag_get(bag, i, &len);
-	memcpy(frame + CS_FRAME_HLEN - sizeof(struct cs_msg_hdr), message, len);
-	len += CS_FRAME_HLEN - sizeof(struct cs_msg_hdr);
-	assert_int_equal(cs_frame_parse(frame, len, CS_ETHERTYPE, &parsed), 0);
-	assert_true(cs_frame_digest_ok(frame, len));
-	parsed.message.payload = message + sizeof(struct cs_msg_hdr);
-	return parsed.message;
+	assert_int_equal(cs_message_parse(message, len, &parsed), 0);
+	assert_true(cs_message_digest_ok(message, len));
+	return parsed;
 }
 
 void bag_free(struct bag *bag)
