@@ -629,7 +629,8 @@ void chunk_load(struct cs_get *get, const char *name)
 		return;
 	}
 	object = object_of(get, key.id, &number, &finished);
-	if (!object || !object_has(object, number))
+	finished = finished || done_has(get, key.id) || (object && object_has(object, number));
+	if (!finished)
 		chunk = chunk_new(get, &key, object, number);
 	file = chunk ? open_spool(get, name) : NULL;
 	if (file) {

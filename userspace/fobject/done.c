@@ -4,9 +4,10 @@
  * again they are remembered, so that nobody makes an object appear twice by sending them again.
  *
  * An object is remembered by the id of its envelope's chunk, without which nothing begins. The file
- * holds records of 32 bytes that are only ever appended, until it is written anew without those that
- * expired: id, expiry, and the first eight bytes of SHA-256 over both, so that one that was not
- * written to its end is told.
+ * holds records of 64 bytes that are only ever appended, until it is written anew without those that
+ * expired: id, expiry, the transport secret, by which other chunks of the object are told for as long
+ * as it is one of those that were finished last, and the first eight bytes of SHA-256 over all that,
+ * so that one that was not written to its end is told.
  */
 #include <endian.h>
 #include <errno.h>
@@ -28,6 +29,7 @@
 struct record {
 	uint8_t		chunk_id[CS_CHUNK_ID_LEN];
 	uint64_t	expiry;
+	uint8_t		transport[CS_SECRET_LEN];
 	uint8_t		check[8];
 } __attribute__((packed));
 
@@ -45,6 +47,17 @@ static int compare(const void *a, const void *b)
 	return memcmp(a, b, CS_CHUNK_ID_LEN);
 }
 
+/* Its other chunks are still under way. */
+static void add_recent(struct cs_get *get, const struct record *record)
+{
+	struct cs_cipher **place = &get->recent[get->next_recent];
+
+	cs_cipher_free(*place);
+	if (cs_cipher_new_blind(place, record->transport))
+		*place = NULL;
+	get->next_recent = (get->next_recent + 1) % RECENT_MAX;
+}
+
 /* Into the tree; 0 if it is there already, or -ENOMEM. */
 static int remember(struct cs_get *get, const struct record *record)
 {
@@ -54,11 +67,12 @@ static int remember(struct cs_get *get, const struct record *record)
 		return -ENOMEM;
 	*copy = *record;
 	found = tsearch(copy, &get->done, compare);
-	if (!found || *found != copy)
+	if (!found || *found != copy) {
 		free(copy);
-	else
-		get->nr_done++;
-	return found ? 0 : -ENOMEM;
+		return found ? 0 : -ENOMEM;
+	}
+	get->nr_done++;
+	return 0;
 }
 
 /**
@@ -75,13 +89,14 @@ bool done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN])
  * done_add() - an object is finished; that is on the disk afterwards
  * @get: what is under way
  * @chunk_id: of its envelope
+ * @cipher: its keys
  * @expiry: Unix seconds, of its messages
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
-int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN], uint64_t expiry,
-	     struct cs_error *error)
+int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN],
+	     const struct cs_cipher *cipher, uint64_t expiry, struct cs_error *error)
 {
 	off_t end = lseek(get->done_fd, 0, SEEK_END);
 	struct record record;
@@ -90,6 +105,7 @@ int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN], uint64
 	if (done_has(get, chunk_id))
 		return 0;
 	memcpy(record.chunk_id, chunk_id, CS_CHUNK_ID_LEN);
+	memcpy(record.transport, cs_cipher_transport(cipher), CS_SECRET_LEN);
 	record.expiry = htobe64(expiry);
 	make_check(&record, record.check);
 	/* a record that was cut off must not shift those that follow */
@@ -101,6 +117,8 @@ int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN], uint64
 		rc = -errno;
 	if (!rc)
 		rc = remember(get, &record);
+	if (!rc)
+		add_recent(get, &record);
 	return rc ? cs_error_set(error, rc, "done: %s", strerror(-rc)) : 0;
 }
 
@@ -143,17 +161,22 @@ static int write_anew(struct cs_get *get)
 
 static int load(struct cs_get *get)
 {
-	struct record record;
+	struct record record, last[RECENT_MAX];
+	unsigned int i, good = 0;
 	bool stale = false;
 	ssize_t n = 0;
 	int rc = 0;
 
 	while (!rc && (n = read(get->done_fd, &record, sizeof(record))) > 0) {
-		if (is_good(get, &record, n))
+		if (is_good(get, &record, n)) {
+			last[good++ % RECENT_MAX] = record;
 			rc = remember(get, &record);
-		else
+		} else {
 			stale = true;
+		}
 	}
+	for (i = good < RECENT_MAX ? 0 : good - RECENT_MAX; i < good; i++)
+		add_recent(get, &last[i % RECENT_MAX]);
 	if (!rc && n < 0)
 		rc = -errno;
 	return rc || !stale ? rc : write_anew(get);

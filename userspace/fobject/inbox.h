@@ -270,8 +270,8 @@ bool deliver_was_done(struct cs_get *get, const struct object *object);
 /* done.c: what is finished */
 int done_open(struct cs_get *get, struct cs_error *error);
 bool done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN]);
-int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN], uint64_t expiry,
-	     struct cs_error *error);
+int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN],
+	     const struct cs_cipher *cipher, uint64_t expiry, struct cs_error *error);
 void done_close(struct cs_get *get);
 
 #endif /* CS_FOBJECT_INBOX_H */

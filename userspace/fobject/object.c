@@ -378,7 +378,7 @@ int object_open(struct cs_get *get, const uint8_t *message, size_t len,
 			get_note(get, "%s was refused", why.text);
 		/* each further copy of the envelope would cost as much as this one */
 		if (new && rc == -EBADMSG)
-			done_add(get, new->chunk_id, get->now + LIFETIME_MAX, NULL);
+			done_add(get, new->chunk_id, new->cipher, get->now + LIFETIME_MAX, NULL);
 		goto out;
 	}
 	/* in this order: an envelope alone would be that of a finished object */
@@ -501,7 +501,7 @@ void object_load(struct cs_get *get, const char *name)
 	if (load_content(get, object))
 		return;
 	/* it was moved to where it belongs, but that was not written down */
-	if (done_add(get, object->chunk_id, object->envelope.expiry, &error)) {
+	if (done_add(get, object->chunk_id, object->cipher, object->envelope.expiry, &error)) {
 		get_note(get, "%s", error.text);
 		return;
 	}
@@ -673,15 +673,12 @@ void object_describe(const struct object *object, struct cs_get_object *to)
  */
 int object_put_away(struct cs_get *get, struct object *object, struct cs_error *error)
 {
-	int rc = done_add(get, object->chunk_id, object->envelope.expiry, error);
+	int rc = done_add(get, object->chunk_id, object->cipher, object->envelope.expiry,
+			  error);
 
 	if (rc)
 		return rc;
 	object_clean_up(get, object->hex);
-	cs_cipher_free(get->recent[get->next_recent]);
-	get->recent[get->next_recent] = object->cipher;
-	get->next_recent = (get->next_recent + 1) % RECENT_MAX;
-	object->cipher = NULL;
 	object_remove(get, object);
 	return 0;
 }

@@ -164,6 +164,15 @@ const uint8_t *bag_get(const struct bag *bag, size_t i, size_t *len)
 	return bag->data + bag->at[i];
 }
 
+size_t bag_copy(const struct bag *bag, size_t i, uint8_t *message)
+{
+	size_t len;
+	const uint8_t *from = bag_get(bag, i, &len);
+
+	memcpy(message, from, len);
+	return len;
+}
+
 struct cs_message bag_message(const struct bag *bag, size_t i)
 {
 	struct cs_message parsed;

@@ -53,6 +53,7 @@ int says(const struct cs_error *error, const char *what);
 
 int bag_add(const void *message, size_t len, void *bag);
 const uint8_t *bag_get(const struct bag *bag, size_t i, size_t *len);
+size_t bag_copy(const struct bag *bag, size_t i, uint8_t *message);
 /* Taken apart; it has to be right. */
 struct cs_message bag_message(const struct bag *bag, size_t i);
 void bag_free(struct bag *bag);
