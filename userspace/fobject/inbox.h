@@ -123,6 +123,7 @@ TAILQ_HEAD(chunk_list, chunk);
  * @highest: index of the highest one
  * @last: index of the last chunk, UINT64_MAX: not known
  * @total: bytes of content and manifest, if @last is known
+ * @size: bytes of the part
  * @fd: of the part, or of the whole; -1: none yet
  * @failed: why it will never be whole; empty: it may
  * @dirty: @have is not on the disk as it is here
@@ -144,6 +145,7 @@ struct object {
 	uint64_t		highest;
 	uint64_t		last;
 	uint64_t		total;
+	uint64_t		size;
 	int			fd;
 	char			failed[256];
 	bool			dirty;

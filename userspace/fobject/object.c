@@ -462,6 +462,8 @@ static bool load_content(struct cs_get *get, struct object *object)
 		return false;
 	if (object->envelope.kind == CS_KIND_VIA || !open_content(get, object, ".part", 0))
 		load_have(get, object);
+	if (object->fd >= 0 && !fstat(object->fd, &st))
+		object->size = st.st_size;
 	return true;
 }
 
@@ -518,6 +520,7 @@ static bool is_zero(const uint8_t *data, size_t len)
 static int write_content(struct cs_get *get, struct object *object, const uint8_t *data, size_t len,
 			 uint64_t offset)
 {
+	uint64_t end = offset + len;
 	ssize_t n;
 	int rc;
 
@@ -526,8 +529,12 @@ static int write_content(struct cs_get *get, struct object *object, const uint8_
 		if (rc)
 			return rc;
 	}
-	if (is_zero(data, len))
-		return 0;
+	if (is_zero(data, len)) {
+		/* what comes in order is hashed from here before what follows it is written */
+		if (end > object->size && ftruncate(object->fd, end))
+			return -errno;
+		len = 0;
+	}
 	while (len) {
 		n = pwrite(object->fd, data, len, offset);
 		if (n < 0 && errno != EINTR)
@@ -538,27 +545,41 @@ static int write_content(struct cs_get *get, struct object *object, const uint8_
 			offset += n;
 		}
 	}
+	if (end > object->size)
+		object->size = end;
 	return 0;
 }
 
-/* The messages in a chunk of an object that goes by way of us. */
-static int forward(struct cs_get *get, const uint8_t *data, size_t len)
+/* Length of the message that is next in a chunk to be forwarded, 0 if there is none. */
+static size_t next_message(const uint8_t *data, size_t len, struct cs_message *parsed)
 {
-	struct cs_message parsed;
 	size_t size;
 
-	while (len) {
-		if (len < sizeof(struct cs_msg_hdr))
+	if (len < sizeof(struct cs_msg_hdr))
+		return 0;
+	size = be16toh(((const struct cs_msg_hdr *)data)->length) + sizeof(struct cs_msg_hdr);
+	return size <= len && !cs_message_parse(data, size, parsed) &&
+	       cs_message_digest_ok(data, size) ? size : 0;
+}
+
+/* The messages in a chunk of an object that goes by way of us: all of them, or none. */
+static int forward(struct cs_get *get, struct object *object, const uint8_t *data, size_t len)
+{
+	struct cs_message parsed;
+	size_t at, size;
+
+	for (at = 0; at < len; at += size) {
+		size = next_message(data + at, len - at, &parsed);
+		if (!size) {
+			object_fail(object, "what it holds are no messages to be sent on");
 			return -EBADMSG;
-		size = ((const struct cs_msg_hdr *)data)->length;
-		size = sizeof(struct cs_msg_hdr) + (uint16_t)(size >> 8 | size << 8);
-		if (size > len || cs_message_parse(data, size, &parsed) ||
-		    !cs_message_digest_ok(data, size))
-			return -EBADMSG;
-		if (parsed.expiry >= get->now && get->options.forward(data, size, get->options.arg))
+		}
+	}
+	for (at = 0; at < len; at += size) {
+		size = next_message(data + at, len - at, &parsed);
+		if (parsed.expiry >= get->now &&
+		    get->options.forward(data + at, size, get->options.arg))
 			return -EAGAIN;
-		data += size;
-		len -= size;
 	}
 	return 0;
 }
@@ -608,11 +629,9 @@ int object_put(struct cs_get *get, struct object *object, uint64_t number, size_
 		return cs_error_set(error, -EBADMSG, "%s: %s", object->hex, object->failed);
 	}
 	if (object->envelope.kind == CS_KIND_VIA)
-		rc = forward(get, get->plain, len);
+		rc = forward(get, object, get->plain, len);
 	else
 		rc = write_content(get, object, get->plain, len, offset);
-	if (!rc && last && object->fd >= 0 && ftruncate(object->fd, offset + len))
-		rc = -errno;
 	if (!rc)
 		rc = set_bit(object, index);
 	if (rc)

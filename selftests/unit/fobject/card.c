@@ -173,7 +173,7 @@ static void test_other_keys(void **state)
 		{ "short", 2048, -EBADMSG }, { "exponent", 2048, -EINVAL }, { "pss", 2048, -EINVAL },
 		{ "ed25519", 2048, -EINVAL },
 	};
-	char text[CS_CARD_TEXT_MAX];
+	char text[CS_CARD_TEXT_MAX], path[512];
 	struct cs_card card;
 	EVP_PKEY *key;
 	unsigned int i;
@@ -182,7 +182,8 @@ static void test_other_keys(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(others) / sizeof(*others); i++) {
-		file = fopen(in_dir("../../%s/keys/%s.pem", VECTORS, others[i].name), "re");
+		snprintf(path, sizeof(path), "%s/keys/%s.pem", VECTORS, others[i].name);
+		file = fopen(path, "re");
 		assert_non_null(file);
 		key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
 		fclose(file);
@@ -282,13 +283,15 @@ static void test_weak_keys(void **state)
 		{ "short", "under 2048" }, { "pss", "not an RSA key" },
 		{ "exponent", "exponent" }, { "ed25519", "not an RSA key" },
 	};
+	char path[512];
 	unsigned int i;
 	uint8_t *pem;
 	size_t len;
 
 	(void)state;
 	for (i = 0; i < sizeof(weak) / sizeof(*weak); i++) {
-		pem = read_file(in_dir("../../%s/keys/%s.pem", VECTORS, weak[i].name), &len);
+		snprintf(path, sizeof(path), "%s/keys/%s.pem", VECTORS, weak[i].name);
+		pem = read_file(path, &len);
 		write_file(in_dir("weak"), pem, len);
 		free(pem);
 		assert_int_equal(chmod(in_dir("weak"), 0600), 0);

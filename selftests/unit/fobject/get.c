@@ -565,7 +565,7 @@ static int first_id(const struct cs_get_object *about, void *arg)
 /* On demand, to here or there, and what lies there stays unless it is to go. */
 static void test_deliver(void **state)
 {
-	char other[] = "/dev/shm/cs-fobject-XXXXXX", path[64];
+	char other[] = "/tmp/cs-fobject-XXXXXX", path[64];
 	struct cs_error error = { "" };
 	struct cs_get_object about;
 	struct bench bench;
