@@ -80,10 +80,12 @@ bool get_room(struct cs_get *get, size_t len)
 /* Which permissions does the process take from what it creates? umask() can only tell by setting. */
 static int find_mask(struct cs_get *get)
 {
-	int fd = openat(get->dir, "mask.tmp", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
 	struct stat st;
-	int rc = fd < 0 || fstat(fd, &st) ? -errno : 0;
+	int fd, rc;
 
+	unlinkat(get->dir, "mask.tmp", 0);
+	fd = openat(get->dir, "mask.tmp", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
+	rc = fd < 0 || fstat(fd, &st) ? -errno : 0;
 	if (fd >= 0)
 		close(fd);
 	unlinkat(get->dir, "mask.tmp", 0);

@@ -237,6 +237,12 @@ static int put_member(struct put *put, int dir, const char *name, char *path, si
 	struct stat st;
 	int rc = 0;
 
+	if (depth > CS_DEPTH_MAX) {
+		if (fd >= 0)
+			close(fd);
+		skip(put, path, "lies too deep");
+		return 0;
+	}
 	if (fd < 0) {
 		skip(put, path, errno == ELOOP ? "is a symbolic link" :
 		     errno == ENXIO ? "is neither a file nor a directory" : strerror(errno));
@@ -248,8 +254,6 @@ static int put_member(struct put *put, int dir, const char *name, char *path, si
 		rc = put_file(put, fd, &st, path, path);
 	} else if (!S_ISDIR(st.st_mode)) {
 		skip(put, path, "is neither a file nor a directory");
-	} else if (depth == CS_DEPTH_MAX) {
-		skip(put, path, "lies too deep");
 	} else {
 		fill_entry(&entry, &st, path);
 		rc = add_entry(put, &entry, path);
