@@ -30,7 +30,8 @@
  * enum cs_get_result - what became of a message
  * @CS_GET_NEW: it was a piece that was missing
  * @CS_GET_DUPLICATE: what it is a piece of is there, or does not need it
- * @CS_GET_MALFORMED: it is no message, or its digest is wrong
+ * @CS_GET_MALFORMED: it is no message, or its digest is wrong; that is not looked at if the object
+ *	is known, as its slices have a MAC: who signs for digests verifies them himself
  * @CS_GET_EXPIRED: it is too old, or its object is
  * @CS_GET_FORGED: it says that it is a slice of an object, and is not
  * @CS_GET_FULL: there is no room for it
