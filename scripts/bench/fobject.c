@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Throughput of libcrowdshare on one core, against the sum of its parts in the same run; and memory.
+ * What libcrowdshare takes on one core, beside the sum of its parts in the same run; and memory.
  *
- *	fobject [-r ROUNDS] [-s MIB] [DIRECTORY]	throughput; state and files in DIRECTORY
+ *	fobject [-t] [-r ROUNDS] [-s MIB] [DIRECTORY]	time; state and files in DIRECTORY
  *	fobject -m GIB [DIRECTORY]			memory, for an object of that size
  *
  * The parts are what an object can't do without: put computes SHA-512 of the file and of each
  * message, AES-256-GCM and Reed-Solomon; get computes SHA-512 of the file and of each message that
  * it needs, AES-256-GCM and, if slices are missing, Reed-Solomon. They are timed with OpenSSL and
- * ISA-L in this process, on data of the same sizes, in turn with put and get, and the limit is the
- * sum of their times. SHA-256 is asked for, too, and shown apart: "limit" is without, "limit2" with
- * it. Each figure is the best of ROUNDS. Time is that of the processor, so that others who use it
- * disturb less.
+ * ISA-L in this process, on data of the same sizes, in turn with put and get. SHA-256 of the file
+ * is asked for, too, and a figure of its own. Time is that of the processor, so that others who use
+ * it disturb less.
  *
- * Output: lines of "name value".
+ * Output: "ROUND NAME MILLISECONDS" for an object of MIB (64), as scripts/bench/report reads it; with
+ * -t "NAME VALUE", of the best round of each, in MiB/s and per cent of the limit.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -50,14 +50,15 @@ struct times {
 	double	messages_n;	/* SHA-512 of all messages */
 	double	messages_k;	/* of those that suffice */
 	double	gcm;
-	double	encode;
-	double	decode;		/* of as many slices as can be lost */
+	double	erasure;	/* all parity, or as much of the chunk as can be lost */
 	double	put;
 	double	get;		/* all messages in order */
 	double	get_lost;	/* of each chunk as many are lost as can be */
 };
 
-static size_t size = 128 << 20;
+static size_t size = 64 << 20;
+static unsigned int round_number;
+static bool summary;
 static uint8_t *data;
 static const char *dir = "/dev/shm";
 
@@ -88,15 +89,18 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static void best(double *to, double began)
+/* A figure of this round. */
+static void took(const char *name, double *to, double began)
 {
 	double seconds = now() - began;
 
 	if (!*to || seconds < *to)
 		*to = seconds;
+	if (!summary)
+		printf("%u fo_%s %.3f\n", round_number, name, 1000 * seconds);
 }
 
-static void digest(const char *name, double *to)
+static void digest(const char *name, const char *figure, double *to)
 {
 	EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -108,7 +112,7 @@ static void digest(const char *name, double *to)
 	for (at = 0; at < size; at += SEGMENT)
 		EVP_DigestUpdate(ctx, data + at, size - at < SEGMENT ? size - at : SEGMENT);
 	EVP_DigestFinal_ex(ctx, out, NULL);
-	best(to, began);
+	took(figure, to, began);
 	EVP_MD_CTX_free(ctx);
 	EVP_MD_free(md);
 }
@@ -125,7 +129,7 @@ static void digest_messages(unsigned int per, double *to)
 		for (i = 0; i < per; i++)
 			EVP_Digest(data + c * SEGMENT + i % K * SLICE, MESSAGE - 64, out, NULL, md,
 				   NULL);
-	best(to, began);
+	took(per == N ? "messages_n" : "messages_k", to, began);
 	EVP_MD_free(md);
 }
 
@@ -145,7 +149,7 @@ static void gcm(double *to)
 		EVP_EncryptFinal_ex(ctx, out + SEGMENT, &n);
 		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, out + SEGMENT);
 	}
-	best(to, began);
+	took("gcm", to, began);
 	EVP_CIPHER_CTX_free(ctx);
 	EVP_CIPHER_free(cipher);
 }
@@ -169,7 +173,7 @@ static void erasure(int sources, int rows, double *to)
 			from[i] = data + c * SEGMENT + i * SLICE;
 		ec_encode_data(SLICE, sources, rows, tables, from, into);
 	}
-	best(to, began);
+	took("erasure", to, began);
 }
 
 static struct cs_card card;
@@ -215,7 +219,7 @@ static void put(int fd, int (*take)(const void *, size_t, void *), double *to)
 	if (cs_put_fd(&options, fd, "object", &result, &error))
 		die(error.text);
 	if (to)
-		best(to, began);
+		took("put", to, began);
 }
 
 /* Is this one of those that are lost: of each chunk, the first ones, which are the chunk itself? */
@@ -248,7 +252,7 @@ static void receive(bool lossy, double *to)
 		if (result != CS_GET_NEW && result != CS_GET_DUPLICATE)
 			die("a message was not taken");
 	}
-	best(to, began);
+	took(lossy ? "get_lost" : "get", to, began);
 	cs_get_close(get);
 	shell("cmp '%s/object' '%s/fobject-in' && rm -rf '%s' '%s'", out, dir, state, out);
 }
@@ -256,18 +260,18 @@ static void receive(bool lossy, double *to)
 static void report(const struct times *t)
 {
 	double mib = size / 1048576.0;
-	double limit_put = t->sha512 + t->messages_n + t->gcm + t->encode;
+	double limit_put = t->sha512 + t->messages_n + t->gcm + t->erasure;
 	double limit_get = t->sha512 + t->messages_k + t->gcm;
 
-	printf("sha512 %.0f\nsha256 %.0f\ngcm %.0f\nencode %.0f\n", mib / t->sha512, mib / t->sha256,
-	       mib / t->gcm, mib / t->encode);
+	printf("sha512 %.0f\nsha256 %.0f\ngcm %.0f\nerasure %.0f\n", mib / t->sha512, mib / t->sha256,
+	       mib / t->gcm, mib / t->erasure);
 	printf("put %.0f\nput-limit %.0f\nput-share %.0f\nput-limit2 %.0f\nput-share2 %.0f\n",
 	       mib / t->put, mib / limit_put, 100 * limit_put / t->put,
 	       mib / (limit_put + t->sha256), 100 * (limit_put + t->sha256) / t->put);
 	printf("get %.0f\nget-limit %.0f\nget-share %.0f\nget-limit2 %.0f\nget-share2 %.0f\n",
 	       mib / t->get, mib / limit_get, 100 * limit_get / t->get,
 	       mib / (limit_get + t->sha256), 100 * (limit_get + t->sha256) / t->get);
-	limit_get += t->decode;
+	limit_get += t->erasure;
 	printf("get-lost %.0f\nget-lost-limit %.0f\nget-lost-share %.0f\nget-lost-share2 %.0f\n",
 	       mib / t->get_lost, mib / limit_get, 100 * limit_get / t->get_lost,
 	       100 * (limit_get + t->sha256) / t->get_lost);
@@ -292,20 +296,23 @@ static void throughput(unsigned int rounds)
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		die("can't write there");
-	while (rounds--) {
-		digest("SHA512", &t.sha512);
-		digest("SHA256", &t.sha256);
+	/* round 0 warms up */
+	for (round_number = 0; round_number <= rounds; round_number++) {
+		digest("SHA512", "sha512", &t.sha512);
+		digest("SHA256", "sha256", &t.sha256);
 		digest_messages(N, &t.messages_n);
 		digest_messages(K, &t.messages_k);
 		gcm(&t.gcm);
-		erasure(K, LOST, &t.encode);
-		erasure(K, LOST, &t.decode);
+		erasure(K, LOST, &t.erasure);
 		put(fd, discard, &t.put);
 		put(fd, store, NULL);
 		receive(false, &t.get);
 		receive(true, &t.get_lost);
 	}
-	report(&t);
+	if (summary)
+		report(&t);
+	else
+		printf("1 fo_overhead %.4f\n", (double)stored.len / size);
 	close(fd);
 	unlink(path);
 }
@@ -373,7 +380,7 @@ static void memory(size_t gib)
 	cs_get_close(get);
 	shell("test $(stat -c %%s '%s/object') = %llu && rm -rf '%s' '%s'", out,
 	      (unsigned long long)gib << 30, state, out);
-	printf("object-gib %zu\nmemory-mib %.1f\nmessages %zu\n", gib, peak() / 1024.0, count);
+	printf("1 fo_memory %.1f\n", peak() / 1024.0);
 }
 
 int main(int argc, char **argv)
@@ -383,15 +390,17 @@ int main(int argc, char **argv)
 	size_t gib = 0;
 	int c;
 
-	while ((c = getopt(argc, argv, "r:s:m:")) != -1) {
-		if (c == 'r')
+	while ((c = getopt(argc, argv, "tr:s:m:")) != -1) {
+		if (c == 't')
+			summary = true;
+		else if (c == 'r')
 			rounds = strtoul(optarg, NULL, 10);
 		else if (c == 's')
 			size = strtoul(optarg, NULL, 10) << 20;
 		else if (c == 'm')
 			gib = strtoul(optarg, NULL, 10);
 		else
-			die("usage: fobject [-r ROUNDS] [-s MIB] [-m GIB] [DIRECTORY]");
+			die("usage: fobject [-t] [-r ROUNDS] [-s MIB] [-m GIB] [DIRECTORY]");
 	}
 	if (optind < argc)
 		dir = argv[optind];
