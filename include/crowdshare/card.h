@@ -17,6 +17,8 @@
 #include <crowdshare/error.h>
 #include <crowdshare/wire.h>
 
+#define CS_PORT_DEFAULT		7475
+
 #define CS_RSA_BITS_DEFAULT	3072
 #define CS_RSA_BITS_MIN		2048
 #define CS_RSA_BITS_MAX		4096
