@@ -509,7 +509,8 @@ static void test_hostile_rounds(void **state)
 		says(i % 2, 1 - i % 2, &letter);
 		for (type = 0; type < 2; type++) {
 			letter = (struct proto_letter){ .type = PROTO_DIFF };
-			letter.diff.round = random_word() % 3 ? sync_of(i % 2, 1 - i % 2)->round : i;
+			letter.diff.round =
+				random_word() % 3 ? sync_of(i % 2, 1 - i % 2)->round : i;
 			letter.diff.yours = noise;
 			letter.diff.nr_yours = random_word() % 5000;
 			letter.diff.mine = noise;
