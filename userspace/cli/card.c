@@ -122,8 +122,8 @@ static void print_qr(const struct args *args, const char *text)
 	if (!qr)
 		args_die(args, "the cards are too long for a QR code");
 	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col && size.ws_col < width)
-		args_die(args, "the QR code needs %u columns and %u lines, and this terminal has %u "
-			 "columns", width, width / 2 + 1, size.ws_col);
+		args_die(args, "the QR code needs %u columns and %u lines, and this terminal has "
+			 "%u columns", width, width / 2 + 1, size.ws_col);
 	fputs(qr, stdout);
 	free(qr);
 }

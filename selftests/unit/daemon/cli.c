@@ -601,12 +601,13 @@ static void test_cards(void **state)
 	trouble("neither 'recipient' nor 'provider'", "id new --key %s/x --role relay", dir);
 	trouble("'--days' is not an option here", "id new --days 1");
 	trouble("--address", "-c /nonexistent id export --key %s --address nowhere", command);
-	trouble("out of range: 1 to 65535", "id export --key %s --address fd00::1 --port 0", command);
+	trouble("out of range: 1 to 65535", "id export --key %s --address fd00::1 --port 0",
+		command);
 	trouble("nobody can send", "id export --key %s --address ff02::1", command);
-	assert_int_equal(run("id export --key %s --role provider --address 2001:db8::9 --port 9 >%s/p",
-			     command, dir), 0);
-	assert_int_equal(run("id export --key %s --address fd00::1 --provider %s/p >%s/both", command,
-			     dir, dir), 0);
+	assert_int_equal(run("id export --key %s --role provider --address 2001:db8::9 --port 9 "
+			     ">%s/p", command, dir), 0);
+	assert_int_equal(run("id export --key %s --address fd00::1 --provider %s/p >%s/both",
+			     command, dir, dir), 0);
 	assert_int_equal(run("id show %s/both", dir), 0);
 	says("2001:db8::9");
 	says("fd00::1");
