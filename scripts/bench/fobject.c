@@ -12,8 +12,8 @@
  * is asked for, too, and a figure of its own. Time is that of the processor, so that others who use
  * it disturb less.
  *
- * Output: "ROUND NAME MILLISECONDS" for an object of MIB (64), as scripts/bench/report reads it; with
- * -t "NAME VALUE", of the best round of each, in MiB/s and per cent of the limit.
+ * Output: "ROUND NAME MILLISECONDS" for an object of MIB (64), as scripts/bench/report reads it;
+ * with -t "NAME VALUE", of the best round of each, in MiB/s and per cent of the limit.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -263,8 +263,8 @@ static void report(const struct times *t)
 	double limit_put = t->sha512 + t->messages_n + t->gcm + t->erasure;
 	double limit_get = t->sha512 + t->messages_k + t->gcm;
 
-	printf("sha512 %.0f\nsha256 %.0f\ngcm %.0f\nerasure %.0f\n", mib / t->sha512, mib / t->sha256,
-	       mib / t->gcm, mib / t->erasure);
+	printf("sha512 %.0f\nsha256 %.0f\ngcm %.0f\nerasure %.0f\n", mib / t->sha512,
+	       mib / t->sha256, mib / t->gcm, mib / t->erasure);
 	printf("put %.0f\nput-limit %.0f\nput-share %.0f\nput-limit2 %.0f\nput-share2 %.0f\n",
 	       mib / t->put, mib / limit_put, 100 * limit_put / t->put,
 	       mib / (limit_put + t->sha256), 100 * (limit_put + t->sha256) / t->put);
@@ -385,6 +385,7 @@ static void memory(size_t gib)
 
 int main(int argc, char **argv)
 {
+	static const uint8_t address[16] = { 0xfd };
 	struct cs_error error = { "" };
 	unsigned int rounds = 5;
 	size_t gib = 0;
@@ -405,7 +406,7 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		dir = argv[optind];
 	if (cs_private_new(&key, CS_RSA_BITS_DEFAULT, &error) ||
-	    cs_card_new(&card, key, CS_ROLE_RECIPIENT, (uint8_t[16]){ 0xfd }, 1, &error))
+	    cs_card_new(&card, key, CS_ROLE_RECIPIENT, address, 1, &error))
 		die(error.text);
 	if (gib)
 		memory(gib);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes the vectors of the formats: make -C selftests/unit/fobject vectors > selftests/vectors/fobject.json
+ * Prints the vectors of the formats, selftests/vectors/fobject.json:
  *
- * With the keys in keys/, which are for tests only, and secrets that are counted up. Only envelopes
- * differ from run to run, as RSA-OAEP is random. Who changes a format makes a new version of it, and
- * new vectors beside the old.
+ *	make -s -C selftests/unit/fobject vectors
+ *
+ * With the keys in keys/, which are for tests only, and secrets that are counted up. Only
+ * envelopes differ from run to run, as RSA-OAEP is random. Who changes a format makes a new
+ * version of it, and new vectors beside the old.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +138,8 @@ static json_t *ids_json(struct cs_cipher *cipher)
 static json_t *chunks_json(struct cs_cipher *cipher)
 {
 	static const struct { uint64_t number; bool last; size_t len; } cases[] = {
-		{ 2, false, 64 }, { 2, true, 64 }, { 3, false, 64 }, { 70000, true, 1 }, { 5, false, 333 },
+		{ 2, false, 64 }, { 2, true, 64 }, { 3, false, 64 }, { 70000, true, 1 },
+		{ 5, false, 333 },
 	};
 	json_t *list = json_array();
 	uint8_t plain[512], sealed[528];
@@ -207,8 +210,8 @@ static json_t *terms_json(const uint8_t *transport, const uint8_t *public, EVP_P
 	struct cs_card provider = card_of("provider", CS_ROLE_PROVIDER, 7);
 	struct cs_card recipient = card_of("recipient", CS_ROLE_RECIPIENT, 7);
 	struct cs_terms terms = {
-		.created = NOW, .expiry = NOW + 3600, .max_price = 1234567, .account = "bob@example",
-		.account_len = 11, .signed_by = true,
+		.created = NOW, .expiry = NOW + 3600, .max_price = 1234567,
+		.account = "bob@example", .account_len = 11, .signed_by = true,
 	};
 	uint8_t data[CS_TERMS_SIGNED_MAX], chunk[1218];
 	unsigned int bits;
@@ -297,9 +300,10 @@ static json_t *object_json(bool directory, const uint8_t *content, EVP_PKEY *sig
 	char text[3901], line[32];
 	int i;
 
-	for (i = 0; i < 3900; i += 13)
-		check(sprintf(line, "line %6u;\n", i % 1000000u) == 13 && memcpy(text + i, line, 14),
-		      "text");
+	for (i = 0; i < 3900; i += 13) {
+		check(sprintf(line, "line %6u;\n", i % 1000000u) == 13, "text");
+		memcpy(text + i, line, 14);
+	}
 	check(!cs_chunker_new(&chunker, &options, NULL), "object");
 	entry(&manifest, chunker, "", directory ? NULL : text);
 	files = json_pack("[{s:s, s:s}]", "path", "", "text", directory ? "" : text);
@@ -312,7 +316,8 @@ static json_t *object_json(bool directory, const uint8_t *content, EVP_PKEY *sig
 		json_array_append_new(files, json_pack("{s:s, s:s}", "path", "a/one", "text",
 						       "one\n"));
 		json_array_append_new(files, json_pack("{s:s, s:s}", "path", "a/two", "text", ""));
-		json_array_append_new(files, json_pack("{s:s, s:s}", "path", "three", "text", text));
+		json_array_append_new(files, json_pack("{s:s, s:s}", "path", "three", "text",
+						       text));
 	}
 	finish(&manifest, chunker);
 	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "kind", directory ? "directory" : "file",

@@ -60,16 +60,15 @@ static enum cs_role role_of(const struct args *args, const struct options *optio
 	return CS_ROLE_PROVIDER;
 }
 
-static unsigned long number(const struct args *args, const char *what, const char *word,
+/* An option's value that is a number. */
+static unsigned long number(const struct args *args, const char *what, const char *value,
 			    unsigned long min, unsigned long max)
 {
-	char *end;
-	unsigned long value = strtoul(word, &end, 10);
+	struct args word = *args;
 
-	if (*end || !*word || strspn(word, "0123456789") != strlen(word) || value < min ||
-	    value > max)
-		args_die(args, "%s '%s' is not a number from %lu to %lu", what, word, min, max);
-	return value;
+	word.word = (char **)&value;
+	word.left = 1;
+	return args_number(&word, what, min, max);
 }
 
 /* Where a person's key is if he does not say; its directory is made. */
@@ -123,8 +122,8 @@ static void print_qr(const struct args *args, const char *text)
 	if (!qr)
 		args_die(args, "the cards are too long for a QR code");
 	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col && size.ws_col < width)
-		args_die(args, "the QR code needs %u columns and %u lines, and this terminal has %u "
-			 "columns", width, width / 2 + 1, size.ws_col);
+		args_die(args, "the QR code needs %u columns and %u lines, and this terminal has "
+			 "%u columns", width, width / 2 + 1, size.ws_col);
 	fputs(qr, stdout);
 	free(qr);
 }

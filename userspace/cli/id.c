@@ -24,9 +24,9 @@ static const char usage[] =
 	"       crowdshare id show CARD [ --qr ]\n"
 	"       KEY := { public key in hexadecimal | file of one }\n"
 	"       ROLE := { recipient | provider }\n"
-	"Without a command: prints address and public key, of this node or those of KEY. new makes\n"
-	"the RSA key of who receives, export prints the card that others need to send to them, show\n"
-	"what a card says.\n";
+	"Without a command: prints address and public key, of this node or those of KEY.\n"
+	"new makes the RSA key of who receives, export prints the card that others need to send\n"
+	"to them, show what a card says.\n";
 
 static const struct column columns[] = {
 	{ "address", "address", CELL_TEXT },

@@ -268,7 +268,7 @@ static int read_body(struct contract *contract, struct cbor_reader *reader, stru
 		reader->wrong = "is too much";
 	if (reader->wrong)
 		return cs_error_set(error, -EBADMSG,
-				    "contract: it is not CBOR of a contract, deterministic as it must be: a part of it %s",
+				    "contract: not CBOR of a contract, deterministic: a part %s",
 				    reader->wrong);
 	return 0;
 }

@@ -11,9 +11,9 @@
  *	fingerprint <SHA-256 of the DER, sixteen groups of four digits>
  *	check <first eight bytes of SHA-256 of all lines before, their ends included>
  *
- * Lines end with a line feed; a carriage return before it, which mail adds, is taken as well. A card
- * has one form: what was read is printed again and has to be the same text. Cards may follow one
- * another in a file: a recipient's and their provider's.
+ * Lines end with a line feed; a carriage return before it, which mail adds, is taken as well. A
+ * card has one form: what was read is printed again and has to be the same text. Cards may follow
+ * one another in a file: a recipient's and their provider's.
  *
  * Nothing here keeps state between calls.
  */
@@ -231,8 +231,8 @@ static int read_key(struct cs_card *card, struct text *text, struct cs_error *er
 		return refuse(text, error, "is no size of a key");
 	if (card->bits < CS_RSA_BITS_MIN || card->bits > CS_RSA_BITS_MAX)
 		return cs_error_set(error, -EINVAL,
-				    "card: its key has %u bits: only %d to %d are taken", card->bits,
-				    CS_RSA_BITS_MIN, CS_RSA_BITS_MAX);
+				    "card: its key has %u bits: only %d to %d are taken",
+				    card->bits, CS_RSA_BITS_MIN, CS_RSA_BITS_MAX);
 	card->key_len = card->bits / 8 + DER_AROUND;
 	len = (card->key_len + 2) / 3 * 4;
 	for (n = 0; n < len; n += BASE64_LINE) {
@@ -283,7 +283,7 @@ static int check_text(const struct cs_card *card, const char *text, size_t len,
 	if (i == len && n == size && size)
 		return 0;
 	return cs_error_set(error, -EBADMSG,
-			    "card: the text was changed on its way, or the fingerprint or the checksum is another key's; have it sent again");
+			    "card: the text was changed on its way; have it sent again");
 }
 
 /**

@@ -3,11 +3,11 @@
  * Chunks that are not whole: their slices in memory, and in spool files when memory is short or the
  * caller wants them on the disk.
  *
- * Of a known object only slices whose MAC is right are kept, each index once: k of them restore the
- * chunk, and forged ones cost one MAC each. Of a stranger's chunk nothing can be told yet; so that a
- * forger does not keep out the real slices, VARIANTS_MAX messages are kept for each index, and as
- * soon as the object is known the wrong ones go. What strangers' chunks take is bounded as a whole;
- * when it is too much, those go that came first.
+ * Of a known object only slices whose MAC is right are kept, each index once: k of them restore
+ * the chunk, and forged ones cost one MAC each. Of a stranger's chunk nothing can be told yet; so
+ * that a forger does not keep out the real slices, VARIANTS_MAX messages are kept for each index,
+ * and as soon as the object is known the wrong ones go. What strangers' chunks take is bounded as
+ * a whole; when it is too much, those go that came first.
  *
  * A spool file is only appended to. What is at its end after a crash is looked at when it is read.
  */
@@ -346,8 +346,8 @@ static int restore(struct cs_get *get, const struct chunk *chunk)
  * @chunk: is dropped when that is done
  * @error: gets the reason of a failure
  *
- * Return: 1 if it was restored, 0 if not yet, -EBADMSG if it makes no sense, and then it is dropped;
- * another negative errno: it may succeed later.
+ * Return: 1 if it was restored, 0 if not yet, -EBADMSG if it makes no sense, and then it is
+ * dropped; another negative errno: it may succeed later.
  */
 int chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 {

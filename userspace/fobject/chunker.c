@@ -2,10 +2,10 @@
 /*
  * Content to chunks to messages.
  *
- * The envelopes go first, then the content is cut in segments of equal length; each is sealed, coded
- * in slices of which each fills a frame, and handed out as messages. Nothing of a chunk is kept when
- * the next one begins. Whether a segment is the last one is in its seal, so a full one waits until
- * more comes, or the end.
+ * The envelopes go first, then the content is cut in segments of equal length; each is sealed,
+ * coded in slices of which each fills a frame, and handed out as messages. Nothing of a chunk is
+ * kept when the next one begins. Whether a segment is the last one is in its seal, so a full one
+ * waits until more comes, or the end.
  *
  * RSA is used once for an object and not for each chunk: 2 ms for a chunk of 255,000 bytes would
  * take more time than all else together. Chunks are not linked for all that: see cipher.c for how

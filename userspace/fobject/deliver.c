@@ -7,12 +7,12 @@
  * lies there already is never replaced unless the caller wants it: "name.txt" becomes
  * "name (2).txt".
  *
- * A move is one step, but that it was done is another one. If the program is killed in between, the
- * next run finds that ID.file is not there any more; for what was made beside, ID.deliver says which
- * file was about to get which name, and if it has it, all is done.
+ * A move is one step, but that it was done is another one. If the program is killed in between,
+ * the next run finds that ID.file is not there any more; for what was made beside, ID.deliver says
+ * which file was about to get which name, and if it has it, all is done.
  *
- * Nothing is created outside of the directory: names are cleaned, and below it paths are resolved by
- * openat2() without symbolic links or anything else that leads out.
+ * Nothing is created outside of the directory: names are cleaned, and below it paths are resolved
+ * by openat2() without symbolic links or anything else that leads out.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -34,7 +34,7 @@
 #include "lib/name.h"
 
 #define NAMES_MAX	10000
-#define TWINS_MAX	100	/* names in a directory that became the same when they were cleaned */
+#define TWINS_MAX	100	/* names in a directory that are the same when they are cleaned */
 #define DEPTH_LIMIT	(2 * CS_DEPTH_MAX)
 
 /**
@@ -252,7 +252,7 @@ static int make_entry(struct delivery *delivery, int root, const struct cs_entry
 		rc = make_file(delivery, parent, name, entry, offset);
 	if (parent >= 0)
 		close(parent);
-	/* a manifest that names a file where it says that a directory is, or none before its files */
+	/* it names a file where it says that a directory is, or no directory before its files */
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -EEXIST || rc == -ELOOP ? -EBADMSG : rc;
 }
 
@@ -326,19 +326,19 @@ static int make_tree(struct delivery *delivery)
 
 static int make_copy(struct delivery *delivery)
 {
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct stat st;
 	int fd, rc;
 
 	if (fstat(delivery->object->fd, &st))
 		return -errno;
+	times[1] = st.st_mtim;
 	fd = openat(delivery->out, delivery->beside,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	rc = copy(delivery, fd, 0, st.st_size);
-	if (!rc && (fchmod(fd, st.st_mode & 0777) ||
-		    futimens(fd, (struct timespec[2]){ { .tv_nsec = UTIME_OMIT }, st.st_mtim }) ||
-		    fsync(fd)))
+	if (!rc && (fchmod(fd, st.st_mode & 0777) || futimens(fd, times) || fsync(fd)))
 		rc = -errno;
 	close(fd);
 	return rc;
@@ -385,7 +385,12 @@ bool deliver_was_done(struct cs_get *get, const struct object *object)
 	       !lstat(intent.path, &st) && st.st_dev == intent.device && st.st_ino == intent.inode;
 }
 
-/* Moves without replacing; where that can't be told, a file is linked and a directory just moved. */
+static bool is_taken(int dir, const char *name)
+{
+	return !faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Moves without replacing; where there is no such call, files are linked, directories moved. */
 static int move(int from_dir, const char *from, int to_dir, const char *to, bool replace)
 {
 	if (replace)
@@ -398,7 +403,7 @@ static int move(int from_dir, const char *from, int to_dir, const char *to, bool
 		return unlinkat(from_dir, from, 0) ? -errno : 0;
 	if (errno != EPERM)
 		return -errno;
-	if (!faccessat(to_dir, to, F_OK, AT_SYMLINK_NOFOLLOW))
+	if (is_taken(to_dir, to))
 		return -EEXIST;
 	return renameat(from_dir, from, to_dir, to) ? -errno : 0;
 }
@@ -419,7 +424,7 @@ static int give_name(struct delivery *delivery, int from_dir, const char *from, 
 		else
 			cs_name_number(delivery->name, clean, i);
 		/* what is there is not worth the intent to take its place */
-		if (!replace && !faccessat(delivery->out, delivery->name, F_OK, AT_SYMLINK_NOFOLLOW))
+		if (!replace && is_taken(delivery->out, delivery->name))
 			continue;
 		rc = from_dir == delivery->out ? intend(delivery) : 0;
 		if (!rc)

@@ -3,11 +3,11 @@
  * Objects that are finished: delivered, dropped or given up. As long as their messages could come
  * again they are remembered, so that nobody makes an object appear twice by sending them again.
  *
- * An object is remembered by the id of its envelope's chunk, without which nothing begins. The file
- * holds records of 64 bytes that are only ever appended, until it is written anew without those that
- * expired: id, expiry, the transport secret, by which other chunks of the object are told for as long
- * as it is one of those that were finished last, and the first eight bytes of SHA-256 over all that,
- * so that one that was not written to its end is told.
+ * An object is remembered by the id of its envelope's chunk, without which nothing begins. The
+ * file holds records of 64 bytes that are only ever appended, until it is written anew without
+ * those that expired: id, expiry, the transport secret, by which other chunks of the object are
+ * told for as long as it is one of those that were finished last, and the first eight bytes of
+ * SHA-256 over all that, so that one that was not written to its end is told.
  */
 #include <endian.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
  * Envelopes: the chunks 0 and 1 of an object, for the recipient and for the provider.
  *
  * Each is a chunk of one slice (k = 1), so that every message of it is the whole envelope, and a
- * forged one is found by itself: there is no key yet with which slices could be told apart. It is as
- * long as a slice can be, whatever is in it:
+ * forged one is found by itself: there is no key yet with which slices could be told apart. It is
+ * as long as a slice can be, whatever is in it:
  *
  *	| secret, RSA-OAEP | body, zeros to the end; AES-256-GCM | tag 16 |
  *

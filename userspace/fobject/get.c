@@ -3,16 +3,16 @@
  * Messages to objects: what the library offers.
  *
  * Order of checks, the cheapest first: is it a message, is it too old, is its chunk there already
- * (most messages beyond the k that suffice end here). Then, if its object is known, the slice's MAC,
- * which tells all that matters of it and takes a tenth of the time of a SHA-512; otherwise the
- * digest. A chunk of k = 1 of nobody known may be an envelope; each costs one operation with the
- * private key, 2 ms, and there is none that costs more. So a stranger who knows the recipient's
- * address can keep one core busy with 500 messages a second, but not more than that; nothing else
- * that he sends costs more than its SHA-512 and its place among strangers' chunks.
+ * (most messages beyond the k that suffice end here). Then, if its object is known, the slice's
+ * MAC, which tells all that matters of it and takes a tenth of the time of a SHA-512; otherwise
+ * the digest. A chunk of k = 1 of nobody known may be an envelope; each costs one operation with
+ * the private key, 2 ms, and there is none that costs more. So a stranger who knows the
+ * recipient's address can keep one core busy with 500 messages a second, but not more than that;
+ * nothing else that he sends costs more than its SHA-512 and its place among strangers' chunks.
  *
- * How it gets on the disk: cs_get_sync() writes slices that are only in memory to spool files, makes
- * all files durable, then says in ID.have which chunks are in ID.part, and only then removes what
- * these were restored from.
+ * How it gets on the disk: cs_get_sync() writes slices that are only in memory to spool files,
+ * makes all files durable, then says in ID.have which chunks are in ID.part, and only then removes
+ * what these were restored from.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -78,7 +78,7 @@ bool get_room(struct cs_get *get, size_t len)
 	return true;
 }
 
-/* Which permissions does the process take from what it creates? umask() can only tell by setting. */
+/* Which permissions does the process take from what it creates? umask() only tells by setting. */
 static int find_mask(struct cs_get *get)
 {
 	struct stat st;
@@ -107,7 +107,7 @@ static int open_state(struct cs_get *get, struct cs_error *error)
 		return cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
 	if (st.st_uid != geteuid() || st.st_mode & 022)
 		return cs_error_set(error, -EPERM,
-				    "%s: others can write there: chmod 700, as the user whose it is",
+				    "%s: others can write there, or own it: chmod 700",
 				    path);
 	get->lock = openat(get->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (get->lock < 0)

@@ -8,7 +8,7 @@
  *	lock				held by the process that uses the directory
  *	done				objects that are finished, see done.c
  *	CHUNK-LENGTH-K-N.spool		messages of a chunk that is not whole, one after the other
- *	ID.envelope			the message with the recipient's envelope: the object is known
+ *	ID.envelope			the message with the recipient's envelope
  *	ID.have				which chunks are in ID.part
  *	ID.part				content
  *	ID.entry			of a file that is verified: size, permissions, time
@@ -44,7 +44,7 @@
 #define DONE_MAX	65536	/* finished and others: no more are begun */
 #define RECENT_MAX	32
 #define UNLINKS_MAX	1024
-#define INDEX_MAX	(1 << 24)	/* chunks of content of one object: 4 TB with usual frames */
+#define INDEX_MAX	(1 << 24)	/* chunks of content of an object: 4 TB with usual frames */
 #define ID_DIGITS	(2 * CS_OBJECT_ID_LEN)
 #define FILE_NAME_LEN	96		/* of a file in the state directory */
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Manifests: what an object holds. They stand at the end of it, since only then is all known, and an
- * object may come from a pipe: the content of all files one after the other, the manifest, and its
- * length in four bytes. As deterministic CBOR:
+ * Manifests: what an object holds. They stand at the end of it, since only then is all known, and
+ * an object may come from a pipe: the content of all files one after the other, the manifest, and
+ * its length in four bytes. As deterministic CBOR:
  *
  *	[1, [entry, ...]]
  *	entry of a file:	[0, path, mode, mtime, nanoseconds, size, SHA-512, SHA-256]

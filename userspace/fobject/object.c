@@ -2,8 +2,9 @@
 /*
  * Objects that arrive: from the envelope to the last chunk. What is whole is for verify.c.
  *
- * A chunk that is restored is decrypted and written to its place in ID.part: content begins there at
- * the first byte, so that a file only needs to be cut where its manifest begins. Zeros become holes.
+ * A chunk that is restored is decrypted and written to its place in ID.part: content begins there
+ * at the first byte, so that a file only needs to be cut where its manifest begins. Zeros become
+ * holes.
  */
 #include <endian.h>
 #include <errno.h>
@@ -301,7 +302,7 @@ static int make(struct cs_get *get, const struct cs_message *parsed, struct obje
 	if (!rc)
 		rc = cs_cipher_new(&object->cipher, object->envelope.content);
 	OPENSSL_cleanse(object->envelope.content, sizeof(object->envelope.content));
-	/* somebody else's envelope in a chunk of his own would be another object of the same content */
+	/* an envelope that somebody puts in a chunk of his own would begin the object again */
 	if (!rc && (!cs_cipher_number(object->cipher, parsed->chunk_id, &number) ||
 		    number != CS_CHUNK_RECIPIENT))
 		rc = cs_error_set(error, -ENOENT, "an envelope in another one's chunk");
@@ -355,8 +356,8 @@ static void insert(struct cs_get *get, struct object *object)
  * @object: set to it
  * @error: gets the reason of a failure
  *
- * Return: 0; -ENOENT: it is no envelope of ours; -EBADMSG, -ETIME, -ENOSPC: it is, and the object is
- * refused; another negative errno.
+ * Return: 0; -ENOENT: it is no envelope of ours; -EBADMSG, -ETIME, -ENOSPC: it is, and the object
+ * is refused; another negative errno.
  */
 int object_open(struct cs_get *get, const uint8_t *message, size_t len,
 		const struct cs_message *parsed, struct object **object, struct cs_error *error)
@@ -417,7 +418,8 @@ static void load_have(struct cs_get *get, struct object *object)
 		bytes = be64toh(head.bytes);
 	if (bytes && bytes <= INDEX_MAX / 8)
 		bits = calloc(1, bytes);
-	if (bits && read(fd, bits, bytes) == (ssize_t)bytes && !have_check(&head, bits, bytes, check) &&
+	if (bits && read(fd, bits, bytes) == (ssize_t)bytes &&
+	    !have_check(&head, bits, bytes, check) &&
 	    !memcmp(check, head.check, sizeof(check)) && !memcmp(head.magic, HAVE_MAGIC, 8)) {
 		object->last = be64toh(head.last);
 		object->total = be64toh(head.total);
@@ -585,7 +587,8 @@ static int forward(struct cs_get *get, struct object *object, const uint8_t *dat
 }
 
 /* Decrypts to ->plain; only the last chunk may be shorter, but for those that are forwarded. */
-static int decrypt(struct cs_get *get, struct object *object, uint64_t number, size_t len, bool *last)
+static int decrypt(struct cs_get *get, struct object *object, uint64_t number, size_t len,
+		   bool *last)
 {
 	size_t plain = len - CS_MAC_LEN, full = object->envelope.segment;
 	int rc = -EBADMSG;

@@ -2,10 +2,10 @@
 /*
  * Files and directories to objects.
  *
- * With `via`, the messages of the object are the content of another one, to the last of those, whose
- * messages are the content of one to him before, and so on: who opens one finds messages, with a
- * destination each, and no more. Each message stands in one chunk, so that it can be sent on as soon
- * as that chunk is there.
+ * With `via`, the messages of the object are the content of another one, to the last of those,
+ * whose messages are the content of one to him before, and so on: who opens one finds messages,
+ * with a destination each, and no more. Each message stands in one chunk, so that it can be sent
+ * on as soon as that chunk is there.
  *
  * In a directory, what is neither a file nor a directory is skipped: a symbolic link would lead the
  * recipient somewhere. So is what can't be read; the caller is told.
@@ -188,7 +188,7 @@ static int add_entry(struct put *put, const struct cs_entry *entry, const char *
 
 	if (rc == -EFBIG)
 		cs_error_set(put->error, rc,
-			     "%s: too many files: the list of them is larger than %d MiB; send a tar archive",
+			     "%s: too many files: their list has more than %d MiB; send an archive",
 			     path, CS_MANIFEST_MAX >> 20);
 	return rc;
 }
@@ -436,7 +436,8 @@ int cs_put_path(const struct cs_put_options *options, const char *path,
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		rc = cs_error_set(error, -EINVAL,
-				  "%s: neither a file nor a directory; a pipe is sent as '-'", path);
+				  "%s: neither a file nor a directory; a pipe is sent as '-'",
+				  path);
 	else
 		rc = name_of(path, name, error);
 	if (!rc)

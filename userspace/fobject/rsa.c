@@ -44,11 +44,11 @@ static int check_key(const EVP_PKEY *key, const char *what, struct cs_error *err
 				    EVP_PKEY_get0_type_name(key));
 	if (bits < CS_RSA_BITS_MIN)
 		return cs_error_set(error, -EINVAL,
-				    "%s has %d bits: under %d it protects nothing; have a new one made",
+				    "%s has %d bits: under %d it protects nothing; make a new one",
 				    what, bits, CS_RSA_BITS_MIN);
 	if (bits > CS_RSA_BITS_MAX || bits % 8)
 		return cs_error_set(error, -EINVAL,
-				    "%s has %d bits: more than %d, or no multiple of 8, are not taken",
+				    "%s has %d bits: at most %d are taken, and a multiple of 8",
 				    what, bits, CS_RSA_BITS_MAX);
 	if (!EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) ||
 	    !BN_is_word(exponent, RSA_F4))

@@ -2,9 +2,9 @@
 /*
  * Objects of which all is there: verified, and then what they are to be.
  *
- * SHA-512 and SHA-256 of a file are computed as its chunks come, from memory as long as they come in
- * order, and from the disk where they did not. A file is verified when both are what its manifest
- * says, a directory when those of all its files are.
+ * SHA-512 and SHA-256 of a file are computed as its chunks come, from memory as long as they come
+ * in order, and from the disk where they did not. A file is verified when both are what its
+ * manifest says, a directory when those of all its files are.
  */
 #include <endian.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names that others chose, made harmless: as file names, on a terminal, in JSON, and as arguments of
- * a command.
+ * Names that others chose, made harmless: as file names, on a terminal, in JSON, and as arguments
+ * of a command.
  *
  * Nothing here keeps state between calls.
  */
@@ -59,8 +59,8 @@ static bool is_harmful(uint32_t c)
  * @len: of @name
  * @hidden: it may begin with a point, which hides it; never is it "." or ".."
  *
- * What is harmful, or no UTF-8, becomes '_', and so does a '-' at the beginning, which commands take
- * for an option. What is too long is cut. An empty name becomes "file".
+ * What is harmful, or no UTF-8, becomes '_', and so does a '-' at the beginning, which commands
+ * take for an option. What is too long is cut. An empty name becomes "file".
  */
 void cs_name_clean(char clean[CS_FILE_NAME_MAX + 1], const uint8_t *name, size_t len,
 		   bool hidden)

@@ -38,6 +38,7 @@ static void parse(const char *text, size_t len)
 
 static const char *good(void)
 {
+	static const uint8_t address[CS_ADDR_LEN] = { 0xfd, [15] = 1 };
 	static char text[CS_CARD_TEXT_MAX];
 	struct cs_private *key;
 	struct cs_card card;
@@ -45,8 +46,7 @@ static const char *good(void)
 	if (text[0])
 		return text;
 	check(!cs_private_new(&key, CS_RSA_BITS_MIN, NULL));
-	check(!cs_card_new(&card, key, CS_ROLE_RECIPIENT, (uint8_t[16]){ 0xfd, [15] = 1 }, 7475,
-			   NULL));
+	check(!cs_card_new(&card, key, CS_ROLE_RECIPIENT, address, 7475, NULL));
 	check(cs_card_print(&card, text));
 	cs_private_free(key);
 	return text;

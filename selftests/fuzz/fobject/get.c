@@ -80,8 +80,10 @@ static void make(const char *name, size_t len)
 
 static void begin(void)
 {
+	static const uint8_t address[CS_ADDR_LEN] = { 0xfd };
+
 	check(!cs_private_new(&key, CS_RSA_BITS_MIN, NULL));
-	check(!cs_card_new(&card, key, CS_ROLE_RECIPIENT, (uint8_t[16]){ 0xfd }, 1, NULL));
+	check(!cs_card_new(&card, key, CS_ROLE_RECIPIENT, address, 1, NULL));
 	make("one", 2000);
 	make("two", 5);
 	snprintf(state, sizeof(state), "/dev/shm/cs-fuzz-%d", getpid());

@@ -223,7 +223,7 @@ bool same_chunk(const struct cs_message *a, const struct cs_message *b)
 	return !memcmp(a->chunk_id, b->chunk_id, CS_CHUNK_ID_LEN);
 }
 
-size_t forge(uint8_t *message, size_t len, void (*change)(struct cs_message *message, uint8_t *payload))
+size_t forge(uint8_t *message, size_t len, void (*change)(struct cs_message *, uint8_t *))
 {
 	uint8_t *payload = message + sizeof(struct cs_msg_hdr);
 	struct cs_message parsed;

@@ -59,6 +59,6 @@ struct cs_chunker_options chunker_options(struct bag *bag);
 size_t *shuffled(size_t count);
 bool same_chunk(const struct cs_message *a, const struct cs_message *b);
 /* A message with another payload or header, but a right digest. */
-size_t forge(uint8_t *message, size_t len, void (*change)(struct cs_message *message, uint8_t *payload));
+size_t forge(uint8_t *message, size_t len, void (*change)(struct cs_message *, uint8_t *));
 
 #endif /* CS_TEST_BENCH_H */

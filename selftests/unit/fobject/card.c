@@ -170,8 +170,8 @@ static void test_other_forms(void **state)
 static void test_other_keys(void **state)
 {
 	static const struct { const char *name; unsigned int bits; int rc; } others[] = {
-		{ "short", 2048, -EBADMSG }, { "exponent", 2048, -EINVAL }, { "pss", 2048, -EINVAL },
-		{ "ed25519", 2048, -EINVAL },
+		{ "short", 2048, -EBADMSG }, { "exponent", 2048, -EINVAL },
+		{ "pss", 2048, -EINVAL }, { "ed25519", 2048, -EINVAL },
 	};
 	char text[CS_CARD_TEXT_MAX], path[512];
 	struct cs_card card;
@@ -301,6 +301,7 @@ static void test_weak_keys(void **state)
 
 static void test_default_size(void **state)
 {
+	static const uint8_t node[16] = { 0xfd }, multicast[16] = { 0xff };
 	struct cs_private *key;
 	struct cs_card card;
 
@@ -308,13 +309,10 @@ static void test_default_size(void **state)
 	assert_int_equal(CS_RSA_BITS_DEFAULT, 3072);
 	assert_int_equal(cs_private_new(&key, CS_RSA_BITS_DEFAULT, NULL), 0);
 	assert_int_equal(key->bits, 3072);
-	assert_int_equal(cs_card_new(&card, key, CS_ROLE_RECIPIENT, (uint8_t[16]){ 0xfd }, 0, NULL),
-			 -EINVAL);
-	assert_int_equal(cs_card_new(&card, key, CS_ROLE_RECIPIENT, (uint8_t[16]){ 0xff }, 1, NULL),
-			 -EINVAL);
-	assert_int_equal(cs_card_new(&card, key, 3, (uint8_t[16]){ 0xfd }, 1, NULL), -EINVAL);
-	assert_int_equal(cs_card_new(&card, key, CS_ROLE_RECIPIENT, (uint8_t[16]){ 0xfd }, 1, NULL),
-			 0);
+	assert_int_equal(cs_card_new(&card, key, CS_ROLE_RECIPIENT, node, 0, NULL), -EINVAL);
+	assert_int_equal(cs_card_new(&card, key, CS_ROLE_RECIPIENT, multicast, 1, NULL), -EINVAL);
+	assert_int_equal(cs_card_new(&card, key, 3, node, 1, NULL), -EINVAL);
+	assert_int_equal(cs_card_new(&card, key, CS_ROLE_RECIPIENT, node, 1, NULL), 0);
 	cs_private_free(key);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unit tests of the formats: keys, chunks, slices, envelopes, manifests and names. What was changed,
- * moved, cut off, spliced, or is somebody else's, is told; what makes no sense is refused, with a
- * reason.
+ * Unit tests of the formats: keys, chunks, slices, envelopes, manifests and names. What was
+ * changed, moved, cut off, spliced, or is somebody else's, is told; what makes no sense is
+ * refused, with a reason.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -264,7 +264,8 @@ static void test_terms(void **state)
 
 	(void)state;
 	assert_int_equal(cs_terms_seal(&some_terms, key, chunk, sizeof(chunk)), 0);
-	assert_int_equal(cs_terms_open(&terms, test_key("provider"), chunk, sizeof(chunk), NULL), 0);
+	assert_int_equal(cs_terms_open(&terms, test_key("provider"), chunk, sizeof(chunk), NULL),
+			 0);
 	assert_memory_equal(&terms, &some_terms, sizeof(terms));
 	assert_null(memmem(chunk, sizeof(chunk), "bob", 3));
 	assert_int_equal(cs_terms_open(&terms, test_key("recipient"), chunk, sizeof(chunk), NULL),
@@ -276,7 +277,8 @@ static void test_terms(void **state)
 	more.signed_by = false;
 	more.account_len = 0;
 	assert_int_equal(cs_terms_seal(&more, key, chunk, sizeof(chunk)), 0);
-	assert_int_equal(cs_terms_open(&terms, test_key("provider"), chunk, sizeof(chunk), NULL), 0);
+	assert_int_equal(cs_terms_open(&terms, test_key("provider"), chunk, sizeof(chunk), NULL),
+			 0);
 	assert_false(terms.signed_by);
 	/* what is signed has all of it but the signature */
 	len = cs_terms_signed(&some_terms, data);
@@ -505,7 +507,8 @@ static void test_manifest_changes(void **state)
 	/* digests, times, permissions, letters of names: most of it has no form to keep */
 	assert_in_range(good, 800, 8 * len - 100);
 	for (i = 0; i < len; i++)
-		assert_int_equal(cs_manifest_check(CS_KIND_DIRECTORY, data, i, 100, NULL), -EBADMSG);
+		assert_int_equal(cs_manifest_check(CS_KIND_DIRECTORY, data, i, 100, NULL),
+				 -EBADMSG);
 	data = realloc(data, len + 1);
 	data[len] = 0;
 	assert_int_equal(cs_manifest_check(CS_KIND_DIRECTORY, data, len + 1, 100, NULL), -EBADMSG);

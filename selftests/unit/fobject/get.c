@@ -323,7 +323,7 @@ static void swap_index(struct cs_message *message, uint8_t *payload)
 	message->index ^= 1;
 }
 
-/* Slices under another one's index, or in another chunk, have valid digests and MACs of elsewhere. */
+/* Slices under another one's index, or in another chunk: valid digests, and MACs of elsewhere. */
 static void test_moved(void **state)
 {
 	struct cs_message from, to;
@@ -354,7 +354,9 @@ static void test_moved(void **state)
 
 static void test_malformed(void **state)
 {
-	static const size_t at[] = { 64, 80, 90, 92, 94, 95, 110, 111, 112, 114, 115, 116, 117, 118 };
+	static const size_t at[] = {
+		64, 80, 90, 92, 94, 95, 110, 111, 112, 114, 115, 116, 117, 118,
+	};
 	uint8_t message[2048];
 	struct bench bench;
 	size_t i, len;
@@ -531,7 +533,8 @@ static void test_names(void **state)
 {
 	static const char *const names[][2] = {
 		{ "../../etc/passwd", "_._.._etc_passwd" }, { "", "file" }, { "-rf", "_rf" },
-		{ ".ssh", "_ssh" }, { "a\nb", "a_b" }, { "a\nb", "a_b (2)" }, { "a\001b", "a_b (3)" },
+		{ ".ssh", "_ssh" }, { "a\nb", "a_b" }, { "a\nb", "a_b (2)" },
+		{ "a\001b", "a_b (3)" },
 		{ "x.tar.gz", "x.tar.gz" }, { "x.tar.gz", "x.tar (2).gz" },
 	};
 	char path[2048];
@@ -660,6 +663,7 @@ static void test_state_directory(void **state)
 /* Bytes of its files that rot, or were never written: what is lost comes again, and all is well. */
 static void test_damaged_state(void **state)
 {
+	static const char *const suffixes[] = { "spool", "have", "envelope" };
 	size_t *order = shuffled(object.count), i, len, round;
 	const uint8_t *message;
 	struct bench bench;
@@ -677,11 +681,10 @@ static void test_damaged_state(void **state)
 		bench_sync(&bench);
 		bench_close(&bench);
 		snprintf(command, sizeof(command),
-			 "cd '%s' && for f in *.%s; do truncate -s %s%u \"$f\"; %s; done", bench.state,
-			 (const char *[]){ "spool", "have", "envelope" }[round % 3],
-			 round < 6 ? "-" : "+", round < 9 ? 1 + dice(100) : 5000,
-			 round % 2 ? "printf XXXX | dd of=\"$f\" conv=notrunc bs=1 seek=21 2>/dev/null" :
-			 ":");
+			 "cd '%s' && for f in *.%s; do truncate -s %s%u \"$f\"; %s; done",
+			 bench.state, suffixes[round % 3], round < 6 ? "-" : "+",
+			 round < 9 ? 1 + dice(100) : 5000, round % 2 ?
+			 "printf XXXX | dd of=\"$f\" conv=notrunc bs=1 seek=21 2>/dev/null" : ":");
 		assert_int_equal(system(command), 0);
 		bench_open(&bench);
 		bench_take_all(&bench, &object);
@@ -719,8 +722,10 @@ static void test_empty_and_tiny(void **state)
 	struct bench bench;
 	struct bag bag;
 	size_t size, len, segment = 210 * 1218 - 16;
-	const size_t sizes[] = { 0, 1, 15, 1000, 1218, 1219, segment - 136, segment - 135, segment - 1,
-				 segment, segment + 1, 2 * segment - 136, 2 * segment };
+	const size_t sizes[] = {
+		0, 1, 15, 1000, 1218, 1219, segment - 136, segment - 135, segment - 1, segment,
+		segment + 1, 2 * segment - 136, 2 * segment,
+	};
 	uint8_t *data;
 
 	(void)state;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unit tests of objects from senders who have the recipient's card and mean no good: nothing of them
- * appears, nothing lies outside of where it belongs, and others are not in their way. And of objects
- * that go by way of others, who find out only where to send them on.
+ * Unit tests of objects from senders who have the recipient's card and mean no good: nothing of
+ * them appears, nothing lies outside of where it belongs, and others are not in their way. And of
+ * objects that go by way of others, who find out only where to send them on.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -379,6 +379,20 @@ static struct cs_put_hop hop(const char *name)
 	return (struct cs_put_hop){ test_card(name, CS_ROLE_RECIPIENT), NULL };
 }
 
+/* A tenth of what one sends is lost; the rest is for @last byte of an address, and is taken. */
+static void lossy(const struct bag *from, struct bench *to, uint8_t last)
+{
+	struct cs_message message;
+	size_t i, len;
+
+	for (i = 0; i < from->count; i++) {
+		message = bag_message(from, i);
+		assert_int_equal(message.destination[15], last);
+		if (dice(10))
+			bench_take(to, bag_get(from, i, &len), message.length + 120u);
+	}
+}
+
 /* Two in between. Each finds messages for the next one, and the first only knows the second. */
 static void test_via(void **state)
 {
@@ -391,7 +405,6 @@ static void test_via(void **state)
 	struct cs_error error = { "" };
 	struct bench first, second, last;
 	struct bag bag = { 0 };
-	struct cs_message m;
 	uint8_t *got;
 	size_t i, len;
 
@@ -405,10 +418,6 @@ static void test_via(void **state)
 	options.nr_via = 2;
 	if (cs_put_path(&options, in_dir("secret name"), &result, &error))
 		fail_msg("%s", error.text);
-	for (i = 0; i < bag.count; i++) {
-		m = bag_message(&bag, i);
-		assert_int_equal(m.destination[15], 1);
-	}
 	/* the address of the next one is nowhere in plain */
 	assert_null(memmem(bag.data, bag.len, cards[1].address, CS_ADDR_LEN));
 
@@ -418,29 +427,13 @@ static void test_via(void **state)
 	bench_open(&first);
 	bench_open(&second);
 	bench_open(&last);
-	/* a tenth is lost before each of them */
-	for (i = 0; i < bag.count; i++) {
-		const uint8_t *message = bag_get(&bag, i, &len);
-
-		if (dice(10))
-			bench_take(&first, message, len);
-	}
+	lossy(&bag, &first, 1);
 	assert_int_equal(bench_objects(&first), 0);
 	assert_int_equal(count_files(first.out), 0);
-	for (i = 0; i < first.forwarded.count; i++) {
-		m = bag_message(&first.forwarded, i);
-		assert_int_equal(m.destination[15], 2);
-		if (dice(10))
-			bench_take(&second, bag_get(&first.forwarded, i, &len), m.length + 120u);
-	}
+	lossy(&first.forwarded, &second, 2);
 	assert_null(memmem(first.forwarded.data, first.forwarded.len,
 			   test_card("recipient", CS_ROLE_RECIPIENT)->address, CS_ADDR_LEN));
-	for (i = 0; i < second.forwarded.count; i++) {
-		m = bag_message(&second.forwarded, i);
-		assert_int_equal(m.destination[15], 7);
-		if (dice(10))
-			bench_take(&last, bag_get(&second.forwarded, i, &len), m.length + 120u);
-	}
+	lossy(&second.forwarded, &last, 7);
 	assert_int_equal(last.delivered, 1);
 	got = read_file(last.path, &len);
 	assert_int_equal(len, sizeof(data));
@@ -532,7 +525,8 @@ static void test_provider(void **state)
 			continue;
 		assert_int_equal(cs_envelope_open(&envelope, test_key("provider"), m.payload,
 						  m.length - 16, NULL), -ENOENT);
-		found = !cs_terms_open(&terms, test_key("provider"), m.payload, m.length - 16, NULL);
+		found = !cs_terms_open(&terms, test_key("provider"), m.payload, m.length - 16,
+				       NULL);
 		if (found)
 			break;
 	}

@@ -59,10 +59,11 @@ WRAP(int, futimens, (int fd, const struct timespec *times), (fd, times))
 WRAP(int, unlinkat, (int dir, const char *name, int flags), (dir, name, flags))
 WRAP(int, mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode))
 WRAP(int, renameat, (int dir, const char *from, int to_dir, const char *to),
-     (dir, from, to_dir, to))
+	(dir, from, to_dir, to))
 WRAP(int, renameat2, (int dir, const char *from, int to_dir, const char *to, unsigned int flags),
-     (dir, from, to_dir, to, flags))
-WRAP(long, syscall, (long number, long a, const char *b, const void *c, long d), (number, a, b, c, d))
+	(dir, from, to_dir, to, flags))
+WRAP(long, syscall, (long number, long a, const char *b, const void *c, long d),
+	(number, a, b, c, d))
 
 static struct bag messages;	/* of three objects, mixed */
 static size_t *order;

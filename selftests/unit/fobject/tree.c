@@ -62,7 +62,7 @@ static void receive(struct bench *bench, struct bag *bag)
 	assert_int_equal(count_files(bench->out), 1);
 }
 
-/* What find tells of all that is in a directory: type, permissions, time to the nanosecond, size. */
+/* What find tells of all that is in a directory: type, permissions, time to the nanosecond. */
 static void same(const char *a, const char *b)
 {
 	shell("cd '%s' && find . -printf '%%p %%y %%m %%T@ %%Y\\n' | LC_ALL=C sort >'%s'", a,
@@ -80,11 +80,12 @@ static void test_tree(void **state)
 
 	(void)state;
 	umask(022);
-	shell("mkdir -p '%s' && cd '%s' && mkdir -p a/b/c 'empty dir' d.d && echo 1 >a/one && : >empty && "
-	      "head -c 300000 /dev/urandom >a/b/large && chmod 755 a/one && chmod 600 empty && "
-	      "chmod 700 a/b && echo x >.hidden && echo y >'a/b/c/na me' && echo z >'%s' && "
-	      "touch -d '2001-02-03 04:05:06.789' a/b/large a/b && touch -d '1970-01-01 UTC' empty",
-	      in_dir("tree"), in_dir("tree"), "\303\244\342\202\254");
+	shell("mkdir -p '%s' && cd '%s' && mkdir -p a/b/c 'empty dir' d.d && echo 1 >a/one && "
+	      ": >empty && head -c 300000 /dev/urandom >a/b/large && chmod 755 a/one && "
+	      "chmod 600 empty && chmod 700 a/b && echo x >.hidden && echo y >'a/b/c/na me' && "
+	      "echo z >'%s' && touch -d '2001-02-03 04:05:06.789' a/b/large a/b && "
+	      "touch -d '1970-01-01 UTC' empty", in_dir("tree"), in_dir("tree"),
+	      "\303\244\342\202\254");
 	send_it(&bag, in_dir("tree"), &result);
 	assert_int_equal(result.files, 6);
 	assert_int_equal(result.skipped, 0);
@@ -119,8 +120,8 @@ static void test_permissions(void **state)
 
 	(void)state;
 	umask(027);
-	shell("mkdir -p '%s/d' && cd '%s' && : >suid && chmod 6777 suid && : >none && chmod 0 none && "
-	      "chmod 1777 d", in_dir("modes"), in_dir("modes"));
+	shell("mkdir -p '%s/d' && cd '%s' && : >suid && chmod 6777 suid && : >none && "
+	      "chmod 0 none && chmod 1777 d", in_dir("modes"), in_dir("modes"));
 	send_it(&bag, in_dir("modes"), &result);
 	receive(&bench, &bag);
 	snprintf(path, sizeof(path), "%s/suid", bench.path);
@@ -157,8 +158,8 @@ static void test_skipped(void **state)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	(void)state;
-	shell("mkdir -p '%s' && cd '%s' && echo 1 >file && ln -s /etc/passwd link && ln -s /etc dirlink && "
-	      "mkfifo fifo", in_dir("odd"), in_dir("odd"));
+	shell("mkdir -p '%s' && cd '%s' && echo 1 >file && ln -s /etc/passwd link && "
+	      "ln -s /etc dirlink && mkfifo fifo", in_dir("odd"), in_dir("odd"));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", in_dir("odd/socket"));
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd);
@@ -188,7 +189,8 @@ static void test_deep(void **state)
 	(void)state;
 	for (i = 0; i < CS_DEPTH_MAX; i++)
 		strcat(path, "/d");
-	shell("mkdir -p '%s%s/e' && echo x >'%s%s/../f'", in_dir("deep"), path, in_dir("deep"), path);
+	shell("mkdir -p '%s%s/e' && echo x >'%s%s/../f'", in_dir("deep"), path, in_dir("deep"),
+	      path);
 	send_it(&bag, in_dir("deep"), &result);
 	assert_int_equal(result.files, 1);
 	assert_int_equal(result.skipped, 1);
@@ -208,7 +210,8 @@ static void test_ten_thousand(void **state)
 
 	(void)state;
 	shell("mkdir -p '%s' && cd '%s' && for d in 0 1 2 3 4 5 6 7 8 9; do mkdir $d; "
-	      "(cd $d && seq -f '%%04g' 1 1000 | while read -r n; do echo \"file $d $n\" >$n; done); done",
+	      "(cd $d && seq -f '%%04g' 1 1000 | while read -r n; do echo \"file $d $n\" >$n; "
+	      "done); done",
 	      in_dir("many"), in_dir("many"));
 	send_it(&bag, in_dir("many"), &result);
 	assert_int_equal(result.files, 10000);
@@ -235,8 +238,8 @@ static void test_pipe(void **state)
 
 	(void)state;
 	options = put_options(&bag);
-	pipe = popen("i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done; sleep 0.1; seq 100000",
-		     "r");
+	pipe = popen("i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done; sleep 0.1; "
+		     "seq 100000", "r");
 	assert_non_null(pipe);
 	if (cs_put_fd(&options, fileno(pipe), "numbers", &result, &error))
 		fail_msg("%s", error.text);
@@ -245,10 +248,10 @@ static void test_pipe(void **state)
 	assert_int_equal(stat(bench.path, &st), 0);
 	assert_int_equal(st.st_size, result.bytes);
 	assert_int_equal(st.st_mtime, NOW);
-	shell("(i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done; seq 100000) | cmp - '%s'",
-	      bench.path);
-	shell("test \"$(sha512sum <'%s' | cut -c1-16)\" = %02x%02x%02x%02x%02x%02x%02x%02x", bench.path,
-	      result.sha512[0], result.sha512[1], result.sha512[2], result.sha512[3],
+	shell("(i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done; seq 100000) | "
+	      "cmp - '%s'", bench.path);
+	shell("test \"$(sha512sum <'%s' | cut -c1-16)\" = %02x%02x%02x%02x%02x%02x%02x%02x",
+	      bench.path, result.sha512[0], result.sha512[1], result.sha512[2], result.sha512[3],
 	      result.sha512[4], result.sha512[5], result.sha512[6], result.sha512[7]);
 	bench_free(&bench);
 	bag_free(&bag);

@@ -83,7 +83,8 @@ static void test_cards(void **state)
 	struct cs_card card;
 
 	(void)state;
-	assert_int_equal(cs_card_parse(&card, text(v, "text"), strlen(text(v, "text")), NULL, NULL), 0);
+	assert_int_equal(cs_card_parse(&card, text(v, "text"), strlen(text(v, "text")), NULL,
+				       NULL), 0);
 	assert_memory_equal(&card, mine, sizeof(card));
 	assert_true(cs_card_print(mine, printed) > 0);
 	assert_string_equal(printed, text(v, "text"));
@@ -141,7 +142,7 @@ static void test_erasure(void **state)
 	unsigned int k, n;
 	size_t i, j, len, slice_len;
 	uint8_t *chunk, *slice;
-	json_t *v;
+	json_t *v, *hex;
 
 	(void)state;
 	json_array_foreach(json_object_get(vectors, "erasure"), i, v) {
@@ -152,8 +153,8 @@ static void test_erasure(void **state)
 		assert_int_equal(cs_erasure_init(&code, k, n), 0);
 		cs_erasure_encode(&code, len, chunk, parity);
 		for (j = 0; j < n; j++) {
-			slice = bytes(json_string_value(json_array_get(json_object_get(v, "slices"), j)),
-				      &slice_len);
+			hex = json_array_get(json_object_get(v, "slices"), j);
+			slice = bytes(json_string_value(hex), &slice_len);
 			assert_int_equal(slice_len, len);
 			assert_memory_equal(slice, j < k ? chunk + j * len : parity + (j - k) * len,
 					    len);
@@ -189,10 +190,11 @@ static void test_terms(void **state)
 	same(v, "signed", data, cs_terms_signed(&terms, data));
 }
 
-/* A whole object arrives, from its messages in reverse order; and but for envelopes is made again. */
+/* A whole object arrives, from its messages in reverse order. */
 static void object(const char *name)
 {
-	json_t *v = json_object_get(vectors, name), *messages = json_object_get(v, "messages"), *file;
+	json_t *v = json_object_get(vectors, name), *file;
+	json_t *messages = json_object_get(v, "messages");
 	char path[2048];
 	struct bench bench;
 	size_t i, len;
