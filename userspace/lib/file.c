@@ -105,7 +105,7 @@ int cs_file_open(FILE **file, const char *path, bool secret, size_t max, struct 
 	else if (!S_ISREG(st.st_mode))
 		rc = cs_error_set(error, -EINVAL, "%s: not a regular file", path);
 	else if (st.st_size > (off_t)max)
-		rc = cs_error_set(error, -EFBIG, "%s: %lld bytes are too many for what it is",
+		rc = cs_error_set(error, -EFBIG, "%s: %lld bytes: too large for what it is",
 				  path, (long long)st.st_size);
 	else if (secret)
 		rc = check_secret(&st, path, error);
