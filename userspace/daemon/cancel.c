@@ -2,26 +2,34 @@
 /*
  * Notices that messages were delivered: they spread, and holders drop them.
  *
- * The destination of a message is the hash of a public key; who has that key signs the digests of
- * what arrived. So a notice proves itself, and can be passed on by whoever: each node passes what
- * is news to it to all its peers but the one who told.
+ * The destination of a message is the hash of a public key, or a wired one whose key a card names
+ * (receiver.c); who has that key signs the digests of what arrived. So a notice proves itself, and
+ * can be passed on by whoever: each node passes what is news to it to all its peers but the one who
+ * told.
  *
  * A notice names digests only, and who signs it may have made up the claim that they were his. A
  * node that holds a message can tell: its destination is the signer's address, or the notice is
  * nothing to it. A node that does not hold the message remembers the claim, goes on to want the
  * message, and compares when it comes. So nobody can suppress what is not his.
  *
- * In the store a notice is a tombstone: a byte that says whether it was proven, the signer's
- * address, the letter as it goes over a session. Their number is bounded by the configuration, and
- * their rate by the peer's bucket.
+ * A relay has no card of the destination, but the contract under which a message came names a key. A
+ * notice by that key has the message dropped: its buyer wants it so. It stays a claim, since others
+ * may send the same message.
+ *
+ * In the store a notice is a tombstone: a byte of flags, the signer's address, who gave the message
+ * if it was held, so that a receipt finds its way back, and the letter as it goes over a session.
+ * Their number is bounded by the configuration, and their rate by the peer's bucket.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cancel.h"
 #include "daemon/log.h"
+#include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receiver.h"
 
 #define CONTEXT		"crowdshare cancel v1"
 #define BATCH_MAX	64
@@ -42,15 +50,35 @@ struct cancel {
 	struct event	*timer;
 };
 
+#define STONE_PROVEN	1	/* the message was held here, and its destination is the signer */
+#define STONE_GIVEN	2	/* struct stone_given follows */
+#define STONE_OWN	4	/* this node sent it */
+
 /**
  * struct tombstone - head of what the store keeps of a notice
- * @proven: the message was held here, and its destination is @address
- * @address: the signer's; the letter, without its length, follows
+ * @flags: of those above
+ * @address: the signer's; the letter, without its length, is at the end
  */
 struct tombstone {
-	uint8_t	proven;
+	uint8_t	flags;
 	uint8_t	address[CS_ADDR_LEN];
 };
+
+/**
+ * struct stone_given - where a message came from that was held
+ * @peer: who gave it
+ * @contract: id under which it came, big-endian
+ * @destination: its destination
+ * @port: likewise, as it stands in the message
+ */
+struct stone_given {
+	uint8_t		peer[STORE_PEER_LEN];
+	uint32_t	contract;
+	uint8_t		destination[CS_ADDR_LEN];
+	uint16_t	port;
+} __attribute__((packed));
+
+static const uint8_t nobody[STORE_PEER_LEN];
 
 /* What is signed: the latest expiry, then the digests. */
 static size_t signed_data(uint8_t *data, uint64_t expiry, const uint8_t *digests, size_t count)
@@ -73,27 +101,65 @@ static void tell_all(struct daemon *daemon, const struct peer *but,
 			session_send(peer->session, letter);
 }
 
+/* Is a message for the signer of a notice, as its buyer says? */
+static bool bought_for(struct daemon *daemon, const struct store_item *item,
+		       const uint8_t public[IDENTITY_PUBLIC_LEN])
+{
+	const struct contract *contract;
+
+	contract = deal_sold(daemon, item->peer, item->contract, item->digest, NULL);
+	return contract && contract_receiver_is(contract, public);
+}
+
+/* The tombstone of a message that is held, or of one that is not: @item is NULL; to be freed. */
+static struct tombstone *make_stone(const struct store_item *item, bool proven,
+				    const uint8_t address[CS_ADDR_LEN], const uint8_t *letter,
+				    size_t *len)
+{
+	struct stone_given given = { .contract = item ? htobe32(item->contract) : 0 };
+	bool own = item && item->flags & STORE_OWN;
+	bool has = own || (item && memcmp(item->peer, nobody, sizeof(nobody)));
+	size_t head = sizeof(struct tombstone) + (has ? sizeof(given) : 0);
+	struct tombstone *stone = malloc(head + *len);
+
+	if (!stone)
+		return NULL;
+	stone->flags = (proven ? STONE_PROVEN : 0) | (has ? STONE_GIVEN : 0) |
+		       (own ? STONE_OWN : 0);
+	memcpy(stone->address, address, CS_ADDR_LEN);
+	if (has) {
+		memcpy(given.peer, item->peer, sizeof(given.peer));
+		memcpy(given.destination, item->destination, CS_ADDR_LEN);
+		given.port = htobe16(receiver_port(item));
+		memcpy(stone + 1, &given, sizeof(given));
+	}
+	memcpy((uint8_t *)stone + head, letter, *len);
+	*len += head;
+	return stone;
+}
+
 /* Buries one digest; tells whether that was news. */
 static bool bury(struct daemon *daemon, const uint8_t *digest, const struct proto_cancel *cancel,
 		 const uint8_t *letter, size_t len, const uint8_t address[CS_ADDR_LEN])
 {
 	struct tombstone *stone;
 	struct store_item item;
-	bool held, news;
+	bool held, proven, news;
 
 	held = !store_get(daemon->store, digest, &item);
-	if (held && memcmp(item.destination, address, CS_ADDR_LEN))
+	proven = held && receiver_proves(daemon, &item, cancel->public);
+	if (held && !proven && !bought_for(daemon, &item, cancel->public))
 		return false;
 	news = cancel_state(daemon, digest) == CANCEL_NONE;
+	/* which looks into the store: the message that it led to is read anew */
+	if (held)
+		held = !store_get(daemon->store, digest, &item);
 	if (!held && !news)
 		return false;
-	stone = malloc(sizeof(*stone) + len);
+	stone = make_stone(held ? &item : NULL, proven, address, letter, &len);
 	if (!stone)
 		return false;
-	stone->proven = held;
-	memcpy(stone->address, address, CS_ADDR_LEN);
-	memcpy(stone + 1, letter, len);
-	if (store_cancel(daemon->store, digest, cancel->expiry, stone, sizeof(*stone) + len))
+	if (store_cancel(daemon->store, digest, cancel->expiry, stone, len))
 		news = false;
 	free(stone);
 	return news;
@@ -117,24 +183,37 @@ static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 	return news;
 }
 
+/**
+ * cancel_sign() - sign a notice
+ * @cancel: with expiry and at most PROTO_DIGESTS_MAX digests; gets key and signature
+ * @identity: of the destination
+ *
+ * Return: 0 or a negative errno.
+ */
+int cancel_sign(struct proto_cancel *cancel, const struct identity *identity)
+{
+	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
+	size_t len;
+
+	memcpy(cancel->public, identity->public, IDENTITY_PUBLIC_LEN);
+	len = signed_data(buffer, cancel->expiry, cancel->digests, cancel->nr_digests);
+	return identity_sign(identity, CONTEXT, buffer, len, cancel->signature);
+}
+
 static void on_batch(evutil_socket_t fd, short what, void *data)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL };
-	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
 	struct daemon *daemon = data;
 	struct cancel *cancel = daemon->cancel;
-	size_t len;
 
 	(void)fd;
 	(void)what;
 	if (!cancel->count)
 		return;
-	memcpy(letter.cancel.public, daemon->identity.public, IDENTITY_PUBLIC_LEN);
 	letter.cancel.expiry = cancel->expiry;
 	letter.cancel.digests = cancel->digests[0];
 	letter.cancel.nr_digests = cancel->count;
-	len = signed_data(buffer, cancel->expiry, cancel->digests[0], cancel->count);
-	if (identity_sign(&daemon->identity, CONTEXT, buffer, len, letter.cancel.signature)) {
+	if (cancel_sign(&letter.cancel, &daemon->identity)) {
 		log_error("a notice of delivery can't be signed");
 	} else {
 		apply(daemon, &letter);
@@ -210,26 +289,44 @@ void cancel_delivered(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]
  */
 void cancel_letter(struct peer *peer, const struct proto_cancel *cancel)
 {
-	struct proto_letter letter = { .type = PROTO_CANCEL, .cancel = *cancel };
-	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
-	struct daemon *daemon = peer->daemon;
-	size_t len;
+	struct cs_error error = { "" };
 
 	peer->notices.rate = NOTICES_RATE;
 	if (!policy_bucket_take(&peer->notices, cancel->nr_digests, daemon_ticks())) {
 		log_debug("%s: too many notices of delivery", peer_label(peer));
 		return;
 	}
+	if (cancel_notice(peer->daemon, peer, cancel, &error) == -EBADMSG)
+		log_warning("%s: %s", peer_label(peer), error.text);
+}
+
+/**
+ * cancel_notice() - somebody says that messages were delivered
+ * @daemon: who is told
+ * @from: the peer that says so, NULL: somebody else; all other peers are told
+ * @cancel: the notice
+ * @error: gets what is wrong with it
+ *
+ * Return: 0; -EINVAL: it can't be, or is too old; -EBADMSG: its signature is wrong.
+ */
+int cancel_notice(struct daemon *daemon, const struct peer *from,
+		  const struct proto_cancel *cancel, struct cs_error *error)
+{
+	struct proto_letter letter = { .type = PROTO_CANCEL, .cancel = *cancel };
+	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
+	size_t len;
+
 	if (cancel->nr_digests > BATCH_MAX || cancel->expiry < daemon_now() ||
 	    cancel->expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
-		return;
+		return cs_error_set(error, -EINVAL,
+				    "a notice of delivery that has expired, or lives too long");
 	len = signed_data(buffer, cancel->expiry, cancel->digests, cancel->nr_digests);
-	if (!identity_verify(cancel->public, CONTEXT, buffer, len, cancel->signature)) {
-		log_warning("%s: a notice of delivery with a wrong signature", peer_label(peer));
-		return;
-	}
+	if (!identity_verify(cancel->public, CONTEXT, buffer, len, cancel->signature))
+		return cs_error_set(error, -EBADMSG,
+				    "a notice of delivery with a wrong signature");
 	if (apply(daemon, &letter))
-		tell_all(daemon, peer, &letter);
+		tell_all(daemon, from, &letter);
+	return 0;
 }
 
 static const struct tombstone *find(struct daemon *daemon, const uint8_t *prefix, size_t *len)
@@ -257,32 +354,85 @@ enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
 	stone = find(daemon, prefix, &len);
 	if (!stone)
 		return CANCEL_NONE;
-	return stone->proven ? CANCEL_PROVEN : CANCEL_CLAIMED;
+	return stone->flags & STONE_PROVEN ? CANCEL_PROVEN : CANCEL_CLAIMED;
 }
 
 /**
  * cancel_holds() - does a notice hold for a message that has come in?
  * @daemon: whose store to look into
- * @prefix: beginning of its digest
- * @destination: of the message
+ * @item: the message
  *
  * A claim of somebody who is not the destination is forgotten.
  *
  * Return: true: the message was delivered.
  */
-bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
-		  const uint8_t destination[CS_ADDR_LEN])
+bool cancel_holds(struct daemon *daemon, const struct store_item *item)
 {
+	uint8_t key[IDENTITY_PUBLIC_LEN], address[CS_ADDR_LEN];
 	const struct tombstone *stone;
 	size_t len;
 
-	stone = find(daemon, prefix, &len);
+	memcpy(address, item->destination, CS_ADDR_LEN);
+	if (receiver_known(daemon, item->destination, receiver_port(item), key))
+		identity_address(key, address);
+	stone = find(daemon, item->digest, &len);
 	if (!stone)
 		return false;
-	if (!memcmp(stone->address, destination, CS_ADDR_LEN))
+	if (!memcmp(stone->address, address, CS_ADDR_LEN))
 		return true;
-	store_uncancel(daemon->store, prefix);
+	store_uncancel(daemon->store, item->digest);
 	return false;
+}
+
+/* What stands behind the head of a tombstone: where the message came from, if that is known. */
+static bool stone_given(const struct tombstone *stone, size_t *len, struct stone_given *given,
+			const uint8_t **letter)
+{
+	const uint8_t *p = (const uint8_t *)(stone + 1);
+	bool has = stone->flags & STONE_GIVEN && *len >= sizeof(*stone) + sizeof(*given);
+
+	*len -= sizeof(*stone) + (has ? sizeof(*given) : 0);
+	if (has)
+		memcpy(given, p, sizeof(*given));
+	*letter = has ? p + sizeof(*given) : p;
+	return has;
+}
+
+/**
+ * cancel_given() - who gave a message to this node?
+ * @daemon: whose store to look into
+ * @digest: of the message, which is held, or was until it was delivered
+ * @given: gets what is known
+ *
+ * Return: whether anything is.
+ */
+bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
+		  struct cancel_given *given)
+{
+	struct stone_given stone_has;
+	const struct tombstone *stone;
+	struct store_item item;
+	const uint8_t *letter;
+	size_t len;
+
+	memset(given, 0, sizeof(*given));
+	if (!store_get(daemon->store, digest, &item)) {
+		given->own = item.flags & STORE_OWN;
+		given->port = receiver_port(&item);
+		given->contract = item.contract;
+		memcpy(given->peer, item.peer, sizeof(given->peer));
+		memcpy(given->destination, item.destination, CS_ADDR_LEN);
+		return given->own || memcmp(item.peer, nobody, sizeof(nobody));
+	}
+	stone = find(daemon, digest, &len);
+	if (!stone || !stone_given(stone, &len, &stone_has, &letter))
+		return false;
+	given->own = stone->flags & STONE_OWN;
+	given->port = be16toh(stone_has.port);
+	given->contract = be32toh(stone_has.contract);
+	memcpy(given->peer, stone_has.peer, sizeof(given->peer));
+	memcpy(given->destination, stone_has.destination, CS_ADDR_LEN);
+	return true;
 }
 
 /**
@@ -294,11 +444,15 @@ void cancel_tell(struct peer *peer, const uint8_t *prefix)
 {
 	const struct tombstone *stone;
 	struct proto_letter letter;
+	struct stone_given given;
+	const uint8_t *data;
 	size_t len;
 
 	stone = find(peer->daemon, prefix, &len);
-	if (!stone || !peer->session ||
-	    proto_decode(&letter, stone + 1, len - sizeof(*stone), NULL))
+	if (!stone || !peer->session)
+		return;
+	stone_given(stone, &len, &given, &data);
+	if (proto_decode(&letter, data, len, NULL))
 		return;
 	session_send(peer->session, &letter);
 	proto_free(&letter);

@@ -15,6 +15,11 @@ void cancel_close(struct daemon *daemon);
 void cancel_delivered(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN], uint64_t expiry);
 /* A peer says so. */
 void cancel_letter(struct peer *peer, const struct proto_cancel *cancel);
+/* So does whoever else: the ingest that a gateway serves. 0, or why the notice is nothing. */
+int cancel_notice(struct daemon *daemon, const struct peer *from,
+		  const struct proto_cancel *cancel, struct cs_error *error);
+/* Digests that @identity got; the signature of a notice that is filled in but for that and the key. */
+int cancel_sign(struct proto_cancel *cancel, const struct identity *identity);
 
 /**
  * enum cancel_state - what is known of an id
@@ -26,8 +31,28 @@ enum cancel_state {
 };
 
 enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix);
-bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
-		  const uint8_t destination[CS_ADDR_LEN]);
+bool cancel_holds(struct daemon *daemon, const struct store_item *item);
 void cancel_tell(struct peer *peer, const uint8_t *prefix);
+
+/**
+ * struct cancel_given - what is known of a message that is here, or was before it was delivered
+ * @own: this node sent it
+ * @any_port: @port is not known
+ * @port: its destination's
+ * @contract: id under which it came, 0: none
+ * @peer: who gave it
+ * @destination: its destination
+ */
+struct cancel_given {
+	bool		own;
+	bool		any_port;
+	uint16_t	port;
+	uint32_t	contract;
+	uint8_t		peer[STORE_PEER_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+};
+
+bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
+		  struct cancel_given *given);
 
 #endif /* CSD_CANCEL_H */

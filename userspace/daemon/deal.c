@@ -20,7 +20,8 @@
  * would offer the same messages again. When its peer comes back, a seller therefore shows it the
  * contracts under which nothing has come yet.
  *
- * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back.
+ * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back. They
+ * outlive their expiry by DEAL_GRACE, for receipts that are late.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -83,6 +84,16 @@ struct deals {
 	struct deal	*list;
 	struct event	*clock;
 };
+
+static bool covers(const struct contract *contract, const uint8_t *digest)
+{
+	size_t i;
+
+	for (i = 0; i < contract->nr_items; i++)
+		if (!memcmp(contract->items[i].digest, digest, CS_DIGEST_LEN))
+			return true;
+	return false;
+}
 
 static struct deal *find(const struct daemon *daemon, const struct peer *peer, uint32_t id,
 			 bool buyer)
@@ -295,6 +306,7 @@ static int draw_up(const struct offer *offer, struct contract *contract)
 	memcpy(contract->seller, offer->out ? other : own, IDENTITY_PUBLIC_LEN);
 	memcpy(contract->nonce, offer->nonce, sizeof(contract->nonce));
 	memcpy(contract->destination, offer->destination, CS_ADDR_LEN);
+	memcpy(contract->receiver, offer->receiver, IDENTITY_PUBLIC_LEN);
 	contract->id = offer->contract;
 	contract->rate = offer->rate;
 	contract->expiry = offer->expiry;
@@ -587,14 +599,9 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN])
 {
 	const struct deal *deal = find(daemon, peer, id, false);
-	size_t i;
 
-	if (!deal || !deal->contract.rate || deal->contract.expiry <= daemon_now())
-		return false;
-	for (i = 0; i < deal->contract.nr_items; i++)
-		if (!memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN))
-			return true;
-	return false;
+	return deal && deal->contract.rate && deal->contract.expiry > daemon_now() &&
+	       covers(&deal->contract, digest);
 }
 
 /**
@@ -621,19 +628,27 @@ void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *llad
 	}
 }
 
-/* Its messages earn nothing any more, and may go when room is needed. */
-static void end(struct deal *deal)
+/* Nothing passes under it any more. */
+static void uninstall(struct deal *deal)
 {
 	struct daemon *daemon = deal->daemon;
 	struct cs_error error = { "" };
-	size_t i;
 
-	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
-		store_flag(daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
 	if (deal->peer && deal->installed &&
 	    daemon->kernel->ops->contract_del(daemon->kernel, deal->peer->port->link.ifindex,
 					      deal->peer->lladdr, deal->contract.id, &error))
 		log_debug("contract %u: %s", deal->contract.id, error.text);
+	deal->installed = false;
+}
+
+/* Its messages earn nothing any more, and may go when room is needed. */
+static void end(struct deal *deal)
+{
+	size_t i;
+
+	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+		store_flag(deal->daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
+	uninstall(deal);
 	deal_free(deal);
 }
 
@@ -648,14 +663,16 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	while ((deal = *at)) {
-		if (deal->contract.expiry > now) {
+		if (deal->contract.expiry <= now)
+			uninstall(deal);
+		if (deal->contract.expiry + DEAL_GRACE > now) {
 			at = &deal->next;
 			continue;
 		}
 		*at = deal->next;
 		end(deal);
 	}
-	if (ledger_lapse(daemon->ledger, now, &error))
+	if (ledger_lapse(daemon->ledger, now - DEAL_GRACE, &error))
 		log_error("ledger: %s", error.text);
 	evtimer_add(daemon->deals->clock, &wait);
 }
@@ -698,7 +715,8 @@ int deal_open(struct daemon *daemon, struct cs_error *error)
 	daemon->deals->clock = evtimer_new(daemon->base, on_clock, daemon);
 	if (!daemon->deals->clock || evtimer_add(daemon->deals->clock, &wait))
 		return cs_error_set(error, -ENOMEM, "out of memory");
-	return ledger_contracts(daemon->ledger, true, daemon_now(), take_up, daemon, error);
+	return ledger_contracts(daemon->ledger, true, daemon_now() - DEAL_GRACE, take_up, daemon,
+				error);
 }
 
 /**
@@ -732,7 +750,8 @@ void deal_peer_up(struct peer *peer)
 
 	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
 		if (memcmp(deal->address, peer->address, CS_ADDR_LEN) ||
-		    (deal->peer && deal->peer != peer && deal->peer->session))
+		    (deal->peer && deal->peer != peer && deal->peer->session) ||
+		    deal->contract.expiry <= daemon_now())
 			continue;
 		deal->peer = peer;
 		if (install(deal, &error)) {
@@ -762,7 +781,7 @@ void deal_offered(struct peer *peer)
 
 	for (deal = peer->daemon->deals->list; deal; deal = deal->next)
 		for (i = 0; deal->peer == peer && deal->buyer && !deal->exhausted &&
-		     i < deal->contract.nr_items; i++)
+		     deal->contract.expiry > daemon_now() && i < deal->contract.nr_items; i++)
 			idset_add(&peer->offered, deal->contract.items[i].digest);
 }
 
@@ -784,6 +803,53 @@ void deal_peer_gone(struct peer *peer)
 }
 
 /**
+ * deal_contract() - a contract by its name
+ * @daemon: whose
+ * @uid: its name in the ledger
+ *
+ * Return: the contract, valid until the event loop goes on; NULL: there is none, or none that could
+ * still be earned.
+ */
+const struct contract *deal_contract(const struct daemon *daemon,
+				     const uint8_t uid[CONTRACT_UID_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (!memcmp(deal->uid, uid, CONTRACT_UID_LEN))
+			return &deal->contract;
+	return NULL;
+}
+
+/**
+ * deal_sold() - the contract under which this node took a message
+ * @daemon: whose
+ * @address: of the buyer, NULL: any
+ * @id: of the contract in the link header; not looked at without @address
+ * @digest: of the message
+ * @uid: gets the contract's name, unless NULL
+ *
+ * Return: the contract, valid until the event loop goes on, or NULL.
+ */
+const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *address, uint32_t id,
+				 const uint8_t digest[CS_DIGEST_LEN],
+				 uint8_t uid[CONTRACT_UID_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next) {
+		if (deal->buyer || !covers(&deal->contract, digest) ||
+		    (address && (deal->contract.id != id ||
+				 memcmp(deal->address, address, CS_ADDR_LEN))))
+			continue;
+		if (uid)
+			memcpy(uid, deal->uid, CONTRACT_UID_LEN);
+		return &deal->contract;
+	}
+	return NULL;
+}
+
+/**
  * deal_count() - contracts in force
  * @daemon: whose
  *
@@ -795,7 +861,7 @@ unsigned int deal_count(const struct daemon *daemon)
 	unsigned int n = 0;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next)
-		n++;
+		n += deal->contract.expiry > daemon_now();
 	return n;
 }
 

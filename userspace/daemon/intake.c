@@ -146,7 +146,7 @@ static bool keep(struct daemon *daemon, const struct store_item *item)
 	struct cs_error error = { "" };
 	enum store_result result;
 
-	if (cancel_holds(daemon, item->digest, item->destination))
+	if (cancel_holds(daemon, item))
 		return false;
 	result = store_add(daemon->store, item, daemon_now(), &error);
 	if (result == STORE_FAILED)
