@@ -27,12 +27,12 @@
 
 #include "daemon/cancel.h"
 #include "daemon/log.h"
+#include "daemon/notice.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
 #include "daemon/receiver.h"
 
-#define CONTEXT		"crowdshare cancel v1"
-#define BATCH_MAX	64
+#define BATCH_MAX	PROTO_DIGESTS_MAX
 #define BATCH_MSEC	200
 #define NOTICES_RATE	2000	/* digests a second taken from one peer */
 
@@ -79,17 +79,6 @@ struct stone_given {
 } __attribute__((packed));
 
 static const uint8_t nobody[STORE_PEER_LEN];
-
-/* What is signed: the latest expiry, then the digests. */
-static size_t signed_data(uint8_t *data, uint64_t expiry, const uint8_t *digests, size_t count)
-{
-	int i;
-
-	for (i = 0; i < 8; i++)
-		data[i] = expiry >> (56 - 8 * i);
-	memcpy(data + 8, digests, count * CS_DIGEST_LEN);
-	return 8 + count * CS_DIGEST_LEN;
-}
 
 static void tell_all(struct daemon *daemon, const struct peer *but,
 		     const struct proto_letter *letter)
@@ -183,23 +172,6 @@ static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 	return news;
 }
 
-/**
- * cancel_sign() - sign a notice
- * @cancel: with expiry and at most PROTO_DIGESTS_MAX digests; gets key and signature
- * @identity: of the destination
- *
- * Return: 0 or a negative errno.
- */
-int cancel_sign(struct proto_cancel *cancel, const struct identity *identity)
-{
-	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
-	size_t len;
-
-	memcpy(cancel->public, identity->public, IDENTITY_PUBLIC_LEN);
-	len = signed_data(buffer, cancel->expiry, cancel->digests, cancel->nr_digests);
-	return identity_sign(identity, CONTEXT, buffer, len, cancel->signature);
-}
-
 static void on_batch(evutil_socket_t fd, short what, void *data)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL };
@@ -213,7 +185,7 @@ static void on_batch(evutil_socket_t fd, short what, void *data)
 	letter.cancel.expiry = cancel->expiry;
 	letter.cancel.digests = cancel->digests[0];
 	letter.cancel.nr_digests = cancel->count;
-	if (cancel_sign(&letter.cancel, &daemon->identity)) {
+	if (notice_sign(&letter.cancel, &daemon->identity)) {
 		log_error("a notice of delivery can't be signed");
 	} else {
 		apply(daemon, &letter);
@@ -313,15 +285,12 @@ int cancel_notice(struct daemon *daemon, const struct peer *from,
 		  const struct proto_cancel *cancel, struct cs_error *error)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL, .cancel = *cancel };
-	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
-	size_t len;
 
-	if (cancel->nr_digests > BATCH_MAX || cancel->expiry < daemon_now() ||
+	if (cancel->expiry < daemon_now() ||
 	    cancel->expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
 		return cs_error_set(error, -EINVAL,
 				    "a notice of delivery that has expired, or lives too long");
-	len = signed_data(buffer, cancel->expiry, cancel->digests, cancel->nr_digests);
-	if (!identity_verify(cancel->public, CONTEXT, buffer, len, cancel->signature))
+	if (!notice_verify(cancel))
 		return cs_error_set(error, -EBADMSG,
 				    "a notice of delivery with a wrong signature");
 	if (apply(daemon, &letter))

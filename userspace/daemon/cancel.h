@@ -18,8 +18,6 @@ void cancel_letter(struct peer *peer, const struct proto_cancel *cancel);
 /* So does whoever else: the ingest that a gateway serves. 0, or why the notice is nothing. */
 int cancel_notice(struct daemon *daemon, const struct peer *from,
 		  const struct proto_cancel *cancel, struct cs_error *error);
-/* Digests that @identity got; the signature of a notice that is filled in but for that and the key. */
-int cancel_sign(struct proto_cancel *cancel, const struct identity *identity);
 
 /**
  * enum cancel_state - what is known of an id

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/gateway.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
@@ -154,6 +155,7 @@ static bool keep(struct daemon *daemon, const struct store_item *item)
 	if (result != STORE_ADDED)
 		return false;
 	commit_soon(daemon);
+	gateway_message(daemon, item);
 	if (item->flags & STORE_LOCAL)
 		cancel_delivered(daemon, item->digest, item->expiry);
 	return true;

@@ -8,7 +8,11 @@
  *
  * One process, one thread, one event loop. The parts, in the order in which a message meets them:
  * kernel, intake, store, cancel; sync and offer for what goes on to peers, deal for what was
- * signed; port, discovery, session and peer for who the peers are. Each part says what it keeps.
+ * signed; gateway for what goes onto the wired network, receipt for what that earns; port, discovery,
+ * session and peer for who the peers are. Each part says what it keeps.
+ *
+ * With --ingest it is something else: the service at a destination (ingest.c), which needs nothing of
+ * all this but the identity.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,10 +29,13 @@
 
 #include "daemon/cancel.h"
 #include "daemon/daemon.h"
+#include "daemon/gateway.h"
+#include "daemon/ingest.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receipt_way.h"
 #include "daemon/status.h"
 #include "lib/hex.h"
 
@@ -36,8 +43,9 @@
 #define SEEN_SECONDS	600	/* between two savings of the seen-set */
 
 static const char usage[] =
-	"Usage: crowdshared [-c FILE] [--check-config]\n"
+	"Usage: crowdshared [-c FILE] [--ingest | --check-config]\n"
 	"  -c, --config FILE  configuration (" CONFIG_PATH_DEFAULT ")\n"
+	"  -i, --ingest       receive what gateways deliver, and sign receipts\n"
 	"  -t, --check-config read the configuration, say what is wrong with it, and end\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this\n"
@@ -282,6 +290,8 @@ static int open_all(struct daemon *daemon, struct cs_error *error)
 	if (!rc)
 		rc = open_state(daemon, error);
 	if (!rc)
+		rc = receipt_open(daemon, error);
+	if (!rc)
 		rc = intake_open(daemon, error);
 	if (!rc)
 		rc = cancel_open(daemon, error);
@@ -291,6 +301,8 @@ static int open_all(struct daemon *daemon, struct cs_error *error)
 		rc = open_device(daemon, error);
 	if (!rc)
 		rc = session_init(daemon, error);
+	if (!rc)
+		rc = gateway_open(daemon, error);
 	if (!rc)
 		rc = open_timers(daemon, error);
 	if (!rc)
@@ -309,11 +321,13 @@ static void close_all(struct daemon *daemon)
 		event_free(daemon->look);
 	if (daemon->save)
 		event_free(daemon->save);
+	gateway_close(daemon);
 	if (daemon->tls) {
 		port_close_all(daemon);
 		peer_close_all(daemon);
 		session_exit(daemon);
 	}
+	receipt_close(daemon);
 	offer_close(daemon);
 	cancel_close(daemon);
 	intake_close(daemon);
@@ -368,6 +382,9 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 		store_configure(daemon->store, &daemon->config.store);
 		port_reload(daemon);
 		peer_rejudge_all(daemon);
+		gateway_close(daemon);
+		if (gateway_open(daemon, &error))
+			log_error("%s", error.text);
 		on_look(-1, 0, daemon);
 		log_notice("the configuration was read again");
 	}
@@ -385,9 +402,64 @@ static void on_stop(evutil_socket_t fd, short what, void *data)
 	event_base_loopbreak(daemon->base);
 }
 
-static int run(struct daemon *daemon)
+static void log_ingest(const struct ingest *ingest)
 {
-	struct event *term, *interrupt, *reload;
+	const struct ingest_stats *stats = ingest_stats(ingest);
+
+	log_notice("%llu messages were new, %llu known, %llu receipts signed",
+		   (unsigned long long)stats->states[PROTO_ACK_NEW],
+		   (unsigned long long)stats->states[PROTO_ACK_KNOWN],
+		   (unsigned long long)stats->receipts);
+}
+
+/* The ingest, and nothing else. */
+static int run_ingest(struct daemon *daemon, struct cs_error *error)
+{
+	struct ingest *ingest = NULL;
+	int rc;
+
+	if (!daemon->config.ingest.inbox[0])
+		return cs_error_set(error, -EINVAL, "%s: an ingest needs the group ingest",
+				    daemon->config.path);
+	rc = identity_open(&daemon->identity, daemon->config.identity, error);
+	if (!rc)
+		rc = ingest_open(&ingest, daemon->base, &daemon->config, &daemon->identity, NULL,
+				 NULL, error);
+	if (!rc) {
+		log_notice("this ingest is %s, port %u", daemon->identity.text,
+			   ingest_port(ingest));
+		notify("READY=1");
+		event_base_dispatch(daemon->base);
+		log_ingest(ingest);
+	}
+	ingest_close(ingest);
+	identity_close(&daemon->identity);
+	config_free(&daemon->config);
+	return rc;
+}
+
+static int run_node(struct daemon *daemon, struct cs_error *error)
+{
+	struct event *reload = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
+	int rc;
+
+	if (reload)
+		evsignal_add(reload, NULL);
+	rc = open_all(daemon, error);
+	if (!rc) {
+		log_notice("this node is %s", daemon->identity.text);
+		notify("READY=1");
+		event_base_dispatch(daemon->base);
+	}
+	rc = rc || daemon->failed;
+	close_all(daemon);
+	event_free(reload);
+	return rc;
+}
+
+static int run(struct daemon *daemon, bool ingest)
+{
+	struct event *term, *interrupt;
 	struct cs_error error = { "" };
 	int rc;
 
@@ -400,25 +472,15 @@ static int run(struct daemon *daemon)
 	}
 	term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
 	interrupt = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
-	reload = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
-	if (term && interrupt && reload) {
+	if (term && interrupt) {
 		evsignal_add(term, NULL);
 		evsignal_add(interrupt, NULL);
-		evsignal_add(reload, NULL);
 	}
-	rc = open_all(daemon, &error);
-	if (rc) {
+	rc = ingest ? run_ingest(daemon, &error) : run_node(daemon, &error);
+	if (error.text[0])
 		log_error("%s", error.text);
-	} else {
-		log_notice("this node is %s", daemon->identity.text);
-		notify("READY=1");
-		event_base_dispatch(daemon->base);
-	}
-	rc = rc || daemon->failed;
-	close_all(daemon);
 	event_free(term);
 	event_free(interrupt);
-	event_free(reload);
 	event_base_free(daemon->base);
 	return rc ? 1 : 0;
 }
@@ -427,6 +489,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
+		{ "ingest", no_argument, NULL, 'i' },
 		{ "check-config", no_argument, NULL, 't' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -435,13 +498,16 @@ int main(int argc, char **argv)
 	static struct daemon daemon;
 	const char *path = CONFIG_PATH_DEFAULT;
 	struct cs_error error = { "" };
-	bool check = false;
+	bool check = false, ingest = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:itVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			path = optarg;
+			break;
+		case 'i':
+			ingest = true;
 			break;
 		case 't':
 			check = true;
@@ -472,5 +538,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_init(daemon.config.level);
-	return run(&daemon);
+	return run(&daemon, ingest);
 }
