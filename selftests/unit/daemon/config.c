@@ -260,7 +260,7 @@ static void test_unknown(void **state)
 		{ PORTS "x23456789012345678901234567890123 = 1;",
 		  "f:2: x23456789012345678901234567890123: unknown setting; known here: log, "
 		  "identity, "
-		  "state, control, device, ports, trust, sessions, store, market, policy, offers" },
+		  "state, control, device, ports, trust, sessions, store, market, policy, offers, gateway, ingest" },
 	};
 
 	(void)state;
