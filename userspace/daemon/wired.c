@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -275,10 +276,16 @@ static const char *ending(struct wired *wired, short what)
 	static char text[256];
 	unsigned long code = bufferevent_get_openssl_error(wired->bev);
 	const char *reason = ERR_reason_error_string(code);
+	struct sockaddr_storage remote;
+	socklen_t len = sizeof(remote);
 	int err = EVUTIL_SOCKET_ERROR();
 
 	ERR_clear_error();
-	if (code && ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING && reason)
+	/* of a connection that was never made libevent has lost the reason */
+	if (!wired->ready && getpeername(bufferevent_getfd(wired->bev),
+					 (struct sockaddr *)&remote, &len))
+		snprintf(text, sizeof(text), "it can't be reached, or nobody listens there");
+	else if (code && ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING && reason)
 		snprintf(text, sizeof(text), "TLS failed: %s", reason);
 	else if (what & BEV_EVENT_EOF || code || !err)
 		snprintf(text, sizeof(text), "the connection was closed by the other side");
