@@ -12,9 +12,9 @@
  * nothing to it. A node that does not hold the message remembers the claim, goes on to want the
  * message, and compares when it comes. So nobody can suppress what is not his.
  *
- * A relay has no card of the destination, but the contract under which a message came names a key. A
- * notice by that key has the message dropped: its buyer wants it so. It stays a claim, since others
- * may send the same message.
+ * A relay has no card of the destination, but the contract under which a message came names a key.
+ * A notice by that key has the message dropped: its buyer wants it so. It stays a claim, since
+ * others may send the same message.
  *
  * In the store a notice is a tombstone: a byte of flags, the signer's address, who gave the message
  * if it was held, so that a receipt finds its way back, and the letter as it goes over a session.

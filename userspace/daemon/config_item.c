@@ -392,7 +392,7 @@ static int new_list(const struct reader *reader, const config_setting_t *setting
 	return count;
 }
 
-/** item_prefixes() - read a list or an array of IPv6 prefixes; more is the offset of their number */
+/** item_prefixes() - read a list of IPv6 prefixes; more is the offset of their number */
 int item_prefixes(const struct reader *reader, const config_setting_t *setting,
 		  const struct item *item, void *base)
 {
@@ -420,7 +420,7 @@ int item_prefixes(const struct reader *reader, const config_setting_t *setting,
 	return 0;
 }
 
-/** item_networks() - read a list or an array of home networks; more is the offset of their number */
+/** item_networks() - read a list of home networks; more is the offset of their number */
 int item_networks(const struct reader *reader, const config_setting_t *setting,
 		  const struct item *item, void *base)
 {

@@ -7,8 +7,8 @@
  *	 [[digest, size], ...]]
  *
  * The first number is the version; 1 had no receiver. Digests, keys, nonce and destination are byte
- * strings of their exact lengths, all else is unsigned. What does not encode to the bytes that it was decoded from
- * is refused: whoever signs or checks a contract has seen all there is in it.
+ * strings of their exact lengths, all else is unsigned. What does not encode to the bytes that it
+ * was decoded from is refused: whoever signs or checks a contract has seen all there is in it.
  *
  * Nothing here keeps state between calls. libcbor's streaming half is used, which allocates
  * nothing: a letter that claims a billion items costs no memory.

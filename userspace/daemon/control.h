@@ -21,7 +21,7 @@
  *	store cancel, store drop: digest
  *	store reconcile: peer, an address (optional: with all)
  *	ledger settle: peer, an address; amount, millipoints
- *	gateway, receipts, receipts delivered, receivers
+ *	receivers, gateway, receipts, receipts delivered
  *	receivers add: address, port, key, a public key in hexadecimal
  *	receivers del: address, port
  */

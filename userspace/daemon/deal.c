@@ -16,9 +16,9 @@
  * under it. Then the seller names what it lacks in a DIFF of its own, and the buyer offers that
  * anew.
  *
- * The seller commits first, so a buyer that is killed may not know of a contract that it signed, and
- * would offer the same messages again. When its peer comes back, a seller therefore shows it the
- * contracts under which nothing has come yet.
+ * The seller commits first, so a buyer that is killed may not know of a contract that it signed,
+ * and would offer the same messages again. When its peer comes back, a seller therefore shows it
+ * the contracts under which nothing has come yet.
  *
  * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back. They
  * outlive their expiry by DEAL_GRACE, for receipts that are late.
@@ -475,7 +475,7 @@ static void show(struct deal *deal)
 	session_send(deal->peer->session, &letter);
 }
 
-/* The seller shows a contract that this node signed: it may have been killed before it committed. */
+/* The seller shows a contract that this node signed, and may have been killed before it had it. */
 static void on_contract(struct peer *peer, const struct proto_contract *shown)
 {
 	struct daemon *daemon = peer->daemon;

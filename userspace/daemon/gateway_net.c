@@ -4,9 +4,9 @@
  *
  * A laptop is a gateway where its owner pays for the line, and not in a train. A home network is
  * known by what its owner can read off: the MAC of the router, which is on its label and in
- * "ip neigh", or a prefix that the provider gave. A MAC is told by the router itself, so whoever has
- * the same one is taken for it: what this decides is whose bytes are used, not whom to trust; the
- * ingest proves itself by its key.
+ * "ip neigh", or a prefix that the provider gave. A MAC is told by the router itself, so whoever
+ * has the same one is taken for it: what this decides is whose bytes are used, not whom to trust;
+ * the ingest proves itself by its key.
  */
 #include <arpa/inet.h>
 #include <errno.h>

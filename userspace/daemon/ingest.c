@@ -13,8 +13,8 @@
  * What is told was committed before (ingest_file.c). The signature is made after that: it is the
  * same each time it is made, so it need not be kept.
  *
- * Here the messages end their way. What makes fobjects of them (userspace/fobject) takes them out of
- * the inbox, or is called as @taken; this file knows nothing of what is in them.
+ * Here the messages end their way. What makes fobjects of them (userspace/fobject) takes them out
+ * of the inbox, or is called as @taken; this file knows nothing of what is in them.
  *
  * Clients are hostile: connections are limited in all and for each source, each step in time
  * (wired.c), bytes a second for each connection, bytes of the inbox in all. Who is turned away is
@@ -206,7 +206,7 @@ static enum proto_ack_state judge(const struct delivery *delivery, const uint8_t
 									    PROTO_ACK_NEW;
 }
 
-/* Is there room in the inbox? What was taken out of it is looked for when there seems to be none. */
+/* Is there room in the inbox? When there seems to be none, what was taken out is looked for. */
 static bool fits(struct ingest *ingest, size_t len)
 {
 	struct cs_error error = { "" };

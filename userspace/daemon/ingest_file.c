@@ -3,8 +3,8 @@
  * What an ingest keeps: which messages came and who brought them, in an SQLite database, and the
  * messages themselves, in a directory, until they are taken.
  *
- * The messages of a delivery, which become those of one receipt, stand in one file of the inbox, one
- * behind the other:
+ * The messages of a delivery, which become those of one receipt, stand in one file of the inbox,
+ * one behind the other:
  *
  *	NUMBER.part		being written, or of a delivery that was never committed
  *	NUMBER.messages		whole and verified, to be taken: read and removed by whoever decodes
@@ -374,7 +374,7 @@ int ingest_file_keep(struct ingest_file *file, struct ingest_batch *batch,
 		remove_part(file, batch->receipt.id);
 		return rc;
 	}
-	/* a commit that fails may yet be found whole on the next start: so the file stays till then */
+	/* a commit that fails may yet be found whole on the next start: the file stays till then */
 	rc = sqlfile_commit(&file->db, error);
 	if (rc)
 		return rc;

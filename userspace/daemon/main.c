@@ -8,11 +8,11 @@
  *
  * One process, one thread, one event loop. The parts, in the order in which a message meets them:
  * kernel, intake, store, cancel; sync and offer for what goes on to peers, deal for what was
- * signed; gateway for what goes onto the wired network, receipt for what that earns; port, discovery,
- * session and peer for who the peers are. Each part says what it keeps.
+ * signed; gateway for what goes onto the wired network, receipt for what that earns; port,
+ * discovery, session and peer for who the peers are. Each part says what it keeps.
  *
- * With --ingest it is something else: the service at a destination (ingest.c), which needs nothing of
- * all this but the identity.
+ * With --ingest it is something else: the service at a destination (ingest.c), which needs nothing
+ * of all this but the identity.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -9,11 +9,11 @@
  *	                          ← SIGNED                             both ledgers have it (deal.c)
  *
  * Now and then each such peer is asked about the messages of the store that it was not asked about
- * before, those of one destination and receiver at a time, one offer at a time. A bid within the configured
- * price and budget is accepted; others wait for a person, or are rejected.
+ * before, those of one destination and receiver at a time, one offer at a time. A bid within the
+ * configured price and budget is accepted; others wait for a person, or are rejected.
  *
- * A refusal that may pass (full, battery, plan, rate) lets the same messages be offered again, after
- * the time between two reconciliations.
+ * A refusal that may pass (full, battery, plan, rate) lets the same messages be offered again,
+ * after the time between two reconciliations.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -97,8 +97,9 @@ void offer_price(struct daemon *daemon, uint32_t rating, struct bid_terms *terms
 enum policy_reason offer_refuses(struct daemon *daemon);
 
 /*
- * Seconds after its expiry that a contract can still be earned, as receipts take their time. A buyer
- * takes none in the second half of them, in which a seller hears of those that it took before.
+ * Seconds after its expiry that a contract can still be earned, as receipts take their time. A
+ * buyer takes none in the second half of them, in which a seller hears of those that it took
+ * before.
  */
 #define DEAL_GRACE	7200
 

@@ -5,8 +5,9 @@
  * A letter is an array of definite length: the type, then the fields in the order of the struct.
  * Numbers are unsigned integers, texts are text strings, all else are byte strings; an array of ids
  * or digests is one byte string, and so are endorsements, and messages that follow one another; the
- * items of an offer are an array of arrays [digest, size, expiry]. Of the structs, these are not sent: the count that goes with a pointer (but that of a
- * BID's bits), the salt of SYMBOLS, the secret of all but PORT_KEY.
+ * items of an offer are an array of arrays [digest, size, expiry]. Of the structs, these are not
+ * sent: the count that goes with a pointer (but that of a BID's bits), the salt of SYMBOLS, the
+ * secret of all but PORT_KEY.
  *
  * Only the deterministic encoding (RFC 8949, 4.2.1) is taken: the shortest heads, definite lengths,
  * nothing behind. So a letter has one form, and what is decoded encodes to the same bytes; a notice

@@ -10,18 +10,19 @@
  *
  * A receipt goes back the way that the messages came. Each node hands it to the peer that gave it
  * the messages, and endorses that: so every node on the way, also one that carries for nothing, can
- * prove that the messages passed through it. Of three nodes in a line, where b is the gateway's peer
+ * prove that the messages passed through it. Of three nodes in a line, where b is the gateway's
+ * peer
  *
  *	a ── b ── gateway ── destination
  *
- * b gets { gateway, from b }, and a gets { gateway, from b } { b, from a }. An endorsement names the
- * contract under which the peer gave the messages; it is a claim that the peer compares with what
- * it signed itself. What came from several peers goes back to each of them for what it gave: an
- * endorsement is of no more messages than the one before it.
+ * b gets { gateway, from b }, and a gets { gateway, from b } { b, from a }. An endorsement names
+ * the contract under which the peer gave the messages; it is a claim that the peer compares with
+ * what it signed itself. What came from several peers goes back to each of them for what it gave:
+ * an endorsement is of no more messages than the one before it.
  *
  * Who endorses signs
  *
- *	SHA-512 of what the destination signed | all endorsements before | from | contract | messages
+ *	SHA-512 of what the destination signed | endorsements before | from | contract | messages
  *
  * so no endorsement serves in another chain, or in another place of it. What a node can't prove is
  * that it did not get a message from two peers: who endorses both has to be the gateway's friend,

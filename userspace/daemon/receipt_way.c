@@ -16,10 +16,10 @@
  *	RECEIPT_ACK of what holds              →
  *	                                         ledger: earned; the letter is dropped
  *
- * The buyer commits before it answers, the seller when it is answered: so both ledgers say the same,
- * whenever one of the two is killed. A letter whose answer was lost comes again, changes nothing,
- * and is answered again. A buyer that does not answer gains nothing: the seller holds the receiver's
- * signature, the endorsements and the buyer's own signature below the contract.
+ * The buyer commits before it answers, the seller when it is answered: so both ledgers say the
+ * same, whenever one of the two is killed. A letter whose answer was lost comes again, changes
+ * nothing, and is answered again. A buyer that does not answer gains nothing: the seller holds the
+ * receiver's signature, the endorsements and the buyer's own signature below the contract.
  *
  * What is wrong with a letter is logged, at a bounded rate, and counted by reason; nothing else
  * changes.

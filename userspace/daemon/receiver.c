@@ -2,11 +2,11 @@
 /*
  * Whose key signs for what goes to a destination.
  *
- * A destination in fd00::/8 is the hash of its key. A wired one has a real address, so its key has to
- * be named: by a card, which a person has and trusts, or by the contract under which a message
- * came. What a card says holds for its destination; what a contract says holds for what it is about,
- * that is, who is paid for the messages of that contract. It does not hold for others: whoever
- * signs a contract could name a key of his own, and suppress what others send with it.
+ * A destination in fd00::/8 is the hash of its key. A wired one has a real address, so its key has
+ * to be named: by a card, which a person has and trusts, or by the contract under which a message
+ * came. What a card says holds for its destination; what a contract says holds for what it is
+ * about, that is, who is paid for the messages of that contract. It does not hold for others:
+ * whoever signs a contract could name a key of his own, and suppress what others send with it.
  *
  * The table is small, written by hand or by "crowdshare put", kept in the database of receipts and
  * in memory.

@@ -111,7 +111,7 @@ int sqlfile_open(struct sqlfile *file, const struct sqlfile_schema *schema, cons
 	if (rc)
 		rc = file->db ? sqlfile_fail(file, error) :
 				cs_error_set(error, -ENOMEM, "%s: out of memory", path);
-	/* the lock is taken by the first access, and kept: there is no shared memory to be mapped */
+	/* the lock is taken by the first access, and kept: no shared memory is to be mapped */
 	if (!rc)
 		rc = run(file, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
 			       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", error);

@@ -28,7 +28,7 @@ struct sqlfile_schema {
 	int			application;
 	int			version;
 	const char		*tables;
-	const char *const	*sql;
+	const char *const *sql;
 	size_t			nr_sql;
 };
 

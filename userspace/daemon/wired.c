@@ -11,8 +11,8 @@
  * The other side is hostile. Of what comes in at most one letter waits in memory; what goes out is
  * bounded by WIRED_BACKLOG; a handshake, a letter and a silence may take so long and no longer.
  *
- * Lifetime: wired_close() ends a connection for its owner, who forgets it then; the last word leaves
- * within a second, and its own timer frees it. Before @closed is called it is over likewise.
+ * Lifetime: wired_close() ends a connection for its owner, who forgets it then; the last word
+ * leaves within a second, and its own timer frees it. Before @closed is called it is over likewise.
  */
 #include <ctype.h>
 #include <endian.h>
@@ -34,7 +34,7 @@
 #define LINGER_SECONDS	1
 
 /* as on the wire: its length in front */
-static const unsigned char alpn[] = "\x13" "crowdshare-ingest/1";
+static const unsigned char alpn[] = "\023crowdshare-ingest/1";
 
 /**
  * struct wired - a connection
@@ -225,7 +225,7 @@ static bool take(struct wired *wired, struct evbuffer *input)
 	return !wired->closing;
 }
 
-/* A letter that is under way has to be whole in time; the time does not begin anew with each byte. */
+/* A letter under way has to be whole in time; the time does not begin anew with each byte. */
 static void on_read(struct bufferevent *bev, void *data)
 {
 	struct evbuffer *input = bufferevent_get_input(bev);

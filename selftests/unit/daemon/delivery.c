@@ -5,8 +5,9 @@
  *
  *	bob ══ alice ══ carol ── gateway ── ingest	══ under contract	── for nothing
  *
- * Bob sends messages to the ingest. He offers them to Alice, she carries for points; she offers them
- * to Carol, who asks for none; Carol gives them to the gateway. The receipt comes back the same way.
+ * Bob sends messages to the ingest. He offers them to Alice, she carries for points; she offers
+ * them to Carol, who asks for none; Carol gives them to the gateway. The receipt comes back the
+ * same way.
  */
 #include "node.h"
 
@@ -25,7 +26,7 @@ enum { BOB, ALICE, CAROL, GATE, NODES };
 
 static struct event_base *base;
 static struct node node[NODES];
-static char top[] = "/tmp/crowdshare-delivery-XXXXXX";
+static char top[48];
 static char place[64];
 
 /* The ingest */
@@ -582,7 +583,7 @@ static void alice_holds(const struct contract *contract, size_t count)
 		item.message = node_digest(frame);
 		item.expiry = time(NULL) + 600;
 		item.arrived = time(NULL);
-		/* its digest is the one that the contract names, which is all that the store sees */
+		/* its digest is the one that the contract names: the store sees no more */
 		memcpy(frame + CS_ETH_HLEN + sizeof(struct cs_link_hdr),
 		       contract->items[i].digest, CS_DIGEST_LEN);
 		memcpy(item.digest, contract->items[i].digest, CS_DIGEST_LEN);
@@ -778,6 +779,7 @@ int main(void)
 
 	log_init(getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR - 1);
 	signal(SIGPIPE, SIG_IGN);
+	strcpy(top, "/tmp/crowdshare-delivery-XXXXXX");
 	if (!mkdtemp(top))
 		return 1;
 	base = event_base_new();

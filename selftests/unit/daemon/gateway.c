@@ -12,7 +12,7 @@
 
 static struct event_base *base;
 static struct node gate;
-static char top[] = "/tmp/crowdshare-gateway-XXXXXX";
+static char top[48];
 static char place[64];
 
 /* The ingest */
@@ -170,11 +170,30 @@ static bool target_says(const char *why)
 
 static size_t wanted;
 
-static bool all_taken(void) { return taken >= wanted && !target_number("waiting"); }
-static bool some_taken(void) { return taken > 0; }
-static bool nobody_answers(void) { return target_says("nobody listens") && target_number("failures") > 1; }
-static bool key_is_wrong(void) { return target_says("not the one that the card names"); }
-static bool no_room(void) { return target_says("no room now"); }
+static bool all_taken(void)
+{
+	return taken >= wanted && !target_number("waiting");
+}
+
+static bool some_taken(void)
+{
+	return taken > 0;
+}
+
+static bool nobody_answers(void)
+{
+	return target_says("nobody listens") && target_number("failures") > 1;
+}
+
+static bool key_is_wrong(void)
+{
+	return target_says("not the one that the card names");
+}
+
+static bool no_room(void)
+{
+	return target_says("no room now");
+}
 
 /* The ingest goes in the middle and comes back: each message is brought, and kept once. */
 static void test_break(void **state)
@@ -265,7 +284,8 @@ static void test_what_is_brought(void **state)
 	assert_false(wants(0, gate.daemon.identity.address, later));
 	assert_false(wants(STORE_DELIVERED, loopback, later));
 	assert_false(wants(STORE_LOCAL, loopback, later));
-	reconfigure("gateway = { interface = \"lo\"; destinations = ( \"::/0\" ); metered = true; };");
+	reconfigure("gateway = { interface = \"lo\"; destinations = ( \"::/0\" ); "
+		    "metered = true; };");
 	assert_false(wants(0, loopback, later));
 	assert_true(wants(STORE_OWN, elsewhere, later));
 	assert_true(wants(STORE_EARNS, elsewhere, later));
@@ -344,6 +364,7 @@ int main(void)
 
 	log_init(getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR - 1);
 	signal(SIGPIPE, SIG_IGN);
+	strcpy(top, "/tmp/crowdshare-gateway-XXXXXX");
 	if (!mkdtemp(top))
 		return 1;
 	base = event_base_new();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unit tests of the ingest: over real TLS on the loopback, with clients that say whatever they like.
- * Each message is told what became of it; what was acknowledged is in the inbox, once, and in one
- * receipt, also when the ingest is killed at any moment.
+ * Unit tests of the ingest: over real TLS on the loopback, with clients that say whatever they
+ * like. Each message is told what became of it; what was acknowledged is in the inbox, once, and in
+ * one receipt, also when the ingest is killed at any moment.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -38,7 +38,7 @@
 #define KILLS		50
 
 static struct event_base *base;
-static char top[] = "/tmp/crowdshare-ingest-XXXXXX";
+static char top[48];
 static char place[64];
 static struct config config;
 static struct identity receiver, gateway[2];
@@ -756,6 +756,7 @@ int main(void)
 
 	log_init(getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR - 1);
 	signal(SIGPIPE, SIG_IGN);
+	strcpy(top, "/tmp/crowdshare-ingest-XXXXXX");
 	if (!mkdtemp(top))
 		return 1;
 	base = event_base_new();

@@ -780,7 +780,7 @@ static void test_forms(void **state)
 	assert_int_equal(decode_encode("\x83\x16\x00\x64\xf4\x8f\xbf\xbf", 8), 0);
 }
 
-#define KEY "5820" "1111111111111111111111111111111111111111111111111111111111111111 "
+#define KEY "58201111111111111111111111111111111111111111111111111111111111111111 "
 
 static void test_ranges(void **state)
 {
@@ -805,7 +805,8 @@ static void test_ranges(void **state)
 	refused("830c0018ff", "reason");
 	/* OFFER: no item, too many, more than the bytes can be */
 	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "80", "number of items is 0");
-	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "990401", "number of items is 1025");
+	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "990401",
+		"number of items is 1025");
 	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "990400", "ends too early");
 	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "40", "is not an array");
 	/* refused before memory is taken for 1,024, not after what is there */
@@ -876,7 +877,7 @@ static void test_contents(void **state)
 	vector_refused(PROTO_OFFER, 56, 0x84, "number of an item's fields is 4");
 	vector_refused(PROTO_OFFER, 124, 151, "number is 151");
 	vector_refused(PROTO_OFFER, 201, 0x98, "number is 65688");
-	/* the length in the header of the second message of a DELIVER; an unknown state in an ACK */
+	/* the length of the second message of a DELIVER; an unknown state in an ACK */
 	vector_refused(PROTO_DELIVER, 23 + 123 + 91, 4, "whole messages");
 	vector_refused(PROTO_DELIVER, 23 + 123 + 91, 2, "whole messages");
 	vector_refused(PROTO_ACK, 7, PROTO_ACK_MAX, "a state that is not known");
