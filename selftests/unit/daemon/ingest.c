@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/err.h>
 
 #include "daemon/ingest.h"
 #include "daemon/log.h"
@@ -276,8 +277,8 @@ static bool deliver(struct probe *probe, size_t count)
 
 	if (send_batch(probe, count))
 		return false;
-	for (i = 0; i < 1000 && probe->wired && probe->acks == acks; i++)
-		run(5);
+	for (i = 0; i < 5000 && probe->wired && probe->acks == acks; i++)
+		run(1);
 	return probe->acks > acks;
 }
 
@@ -534,12 +535,14 @@ static void test_other_letters(void **state)
 {
 	struct proto_letter letter = { .type = PROTO_PING };
 	struct probe probe;
+	int i;
 
 	(void)state;
 	start("");
 	probe_connect(&probe, 0);
 	assert_int_equal(wired_send(probe.wired, &letter), 0);
-	run(50);
+	for (i = 0; i < 200 && probe.wired; i++)
+		run(10);
 	assert_null(probe.wired);
 	assert_non_null(strstr(probe.why, "no place here"));
 	/* and who speaks no TLS at all costs a connection for ten seconds, and no more */
@@ -551,50 +554,49 @@ static void test_other_letters(void **state)
 	probe_end(&probe);
 }
 
-/* A client that never proves who it is, or speaks another protocol. */
+/* Shakes hands as far as the other side does. */
+static void shake_hands(SSL *ssl)
+{
+	int i, rc, error = SSL_ERROR_WANT_READ;
+
+	for (i = 0; i < 100 && error == SSL_ERROR_WANT_READ; i++) {
+		/* the ingest, which runs in between, has errors of its own in the same queue */
+		ERR_clear_error();
+		rc = SSL_connect(ssl);
+		error = SSL_get_error(ssl, rc);
+		run(5);
+	}
+	ERR_clear_error();
+}
+
+/* Clients without a certificate, with one and without the protocol, and with another protocol. */
 static void test_strangers(void **state)
 {
 	static const unsigned char other[] = "\x02h2";
-	struct probe probe;
 	SSL_CTX *tls = SSL_CTX_new(TLS_method());
-	SSL *ssl = SSL_new(tls);
-	int fd, i, rc = 0;
-	char byte;
+	struct probe probe;
+	SSL *ssl;
+	int fd, i;
 
 	(void)state;
 	start("");
-	/* no certificate; then one, and no ALPN; then another ALPN */
 	for (i = 0; i < 3; i++) {
-		fd = tcp();
 		if (i == 1) {
-			SSL_free(ssl);
 			SSL_CTX_use_certificate(tls, gateway[0].certificate);
 			SSL_CTX_use_PrivateKey(tls, gateway[0].key);
-			ssl = SSL_new(tls);
 		} else if (i == 2) {
-			SSL_free(ssl);
-			ssl = SSL_new(tls);
-			SSL_set_alpn_protos(ssl, other, 3);
+			SSL_CTX_set_alpn_protos(tls, other, 3);
 		}
+		fd = tcp();
+		ssl = SSL_new(tls);
 		SSL_set_fd(ssl, fd);
-		for (rc = 0; rc != 1 && SSL_get_error(ssl, rc) != SSL_ERROR_SSL &&
-		     SSL_get_error(ssl, rc) != SSL_ERROR_SYSCALL;) {
-			rc = SSL_connect(ssl);
-			run(5);
-			if (rc == 1)
-				break;
-			if (SSL_get_error(ssl, rc) != SSL_ERROR_WANT_READ)
-				break;
-		}
-		run(50);
-		/* whatever the client believes: nothing is answered, it is over */
-		rc = SSL_read(ssl, &byte, 1);
-		assert_true(rc <= 0 && SSL_get_error(ssl, rc) != SSL_ERROR_WANT_READ);
+		shake_hands(ssl);
+		/* whatever the client believes, and although it stays: it is over */
+		assert_true(nobody_is_left());
+		SSL_free(ssl);
 		close(fd);
 	}
-	SSL_free(ssl);
 	SSL_CTX_free(tls);
-	assert_true(nobody_is_left());
 	assert_int_equal(ingest_stats(ingest)->deliveries, 0);
 	probe_connect(&probe, 0);
 	assert_true(probe.ready);
@@ -621,6 +623,14 @@ static void child_kill(void)
 {
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
+}
+
+static uint64_t usec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
 }
 
 /* What the receipts say of each message: its one receipt's signature. */
@@ -683,6 +693,7 @@ static void test_killed(void **state)
 	static uint8_t all[4096][CS_DIGEST_LEN];
 	uint32_t serial = 0, count = 8, i;
 	unsigned int kills, cut = 0;
+	uint64_t took = 0;
 	struct probe probe;
 	int good;
 
@@ -697,12 +708,15 @@ static void test_killed(void **state)
 		for (good = 1 + random() % 3; good--; serial += count, make_all(serial, count)) {
 			for (i = 0; i < count; i++)
 				memcpy(all[serial + i], messages[i], CS_DIGEST_LEN);
+			took = usec();
 			assert_true(deliver(&probe, count));
+			took = usec() - took;
 			note_states(&probe, serial);
 		}
+		/* anywhere in the time that it needs */
 		assert_int_equal(send_batch(&probe, count), 0);
-		run(1 + random() % 3);
-		usleep(random() % 4000);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(random() % (took + 1));
 		child_kill();
 		run(10);
 		cut += !probe.nr_states;
