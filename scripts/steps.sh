@@ -11,13 +11,14 @@
 build=$PWD/build
 out=$build/check
 
-# build_all GOAL...: with make; a goal may have settings, as in 'modules LANE=6.12'.
+# build_all GOAL...: with make; a goal may have settings, as in 'modules LANE=6.12'. One at a time:
+# two steps may need the same.
 build_all() {
 	local goals log
 	for goals; do
 		log="$out/make-${goals// /-}.log"
 		# shellcheck disable=SC2086 # a goal and a setting are two arguments
-		make --no-print-directory $goals >"$log" 2>&1 || {
+		flock "$out/make.lock" make --no-print-directory $goals >"$log" 2>&1 || {
 			cat "$log"
 			return 1
 		}

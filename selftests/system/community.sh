@@ -26,11 +26,11 @@ certify() {
 		die "no certificate"
 }
 
-# member NODE [CERTIFICATE]
+# member NODE COMMUNITY [CERTIFICATE]
 member() {
 	local own=
-	[ $# -lt 2 ] || own="certificate = \"$2\";"
-	trust=ca trusts="ca = \"$work/village.crt\"; $own" conf "$1"
+	[ $# -lt 3 ] || own="certificate = \"$3\";"
+	trust=ca trusts="ca = \"$work/$2.crt\"; $own" conf "$1"
 }
 
 alone() { [ "$(peers "$1")" = 0 ]; }
@@ -40,7 +40,7 @@ network 'a b' 'b c'
 community village
 community town
 for name in a b c; do
-	member $name
+	member $name village
 done
 # without a certificate: each makes its identity
 start a b c
@@ -50,8 +50,10 @@ check "and the log says why" grep -qi certificate "$work/b/log"
 certify a village
 certify b village
 certify c town
+member a village "$work/a.crt"
+member b village "$work/b.crt"
+member c town "$work/c.crt"
 for name in a b c; do
-	member $name "$work/$name.crt"
 	reload $name
 done
 check "certified, by a reload: a and b meet" all_up a 1 b 1 || logs a b
@@ -66,6 +68,7 @@ rules "messages pass between the members" "exact b:cs0 in $work/sent"
 rules "and not to others, nor from them" 'none c:cs0 in'
 
 certify c village
+member c village "$work/c.crt"
 reload c
 check "c joins the village, by a reload" all_up b 2 c 1 || logs b c
 trust=ca trusts="ca = \"$work/village.crt\"; certificate = \"$work/b.crt\";
@@ -77,7 +80,7 @@ check "a has no session" wait_for 20 alone a
 # b's clock runs ahead of the end of a certificate of one day
 certify c village --days 1
 reload c
-member b "$work/b.crt"
+member b village "$work/b.crt"
 stop b
 clock b +172800
 start b

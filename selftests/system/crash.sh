@@ -39,13 +39,16 @@ look() {
 }
 
 killing() {
-	local i name
+	local i name moment
 	for ((i = 1; i <= kills; i++)); do
 		name=${names[RANDOM % 3]}
 		# most at any moment of normal work, some while it starts
-		sleep "$((RANDOM % 2)).$(printf %02d $((RANDOM % 100)))"
+		moment=$((RANDOM % 4 ? 300 + RANDOM % 1000 : RANDOM % 300))
+		sleep "$((moment / 1000)).$(printf %03d $((moment % 1000)))"
 		running $name || {
 			note "$name: ended by itself: $(tail -n 1 "$work/$name/log")"
+			note "$(grep FLOCK /proc/locks; ps -eo pid,ppid,etimes,stat,args |
+				grep '[c]rowdshare')"
 			bad=1
 		}
 		stop $name KILL
@@ -108,7 +111,7 @@ for name in a b c; do
 done
 settle a b c
 captured
-rules "nothing was forwarded twice" 'once b-c out' 'once c-b out' 'once b-a out'
+rules "nothing was forwarded twice" 'once b:b-c out' 'once c:c-b out' 'once b:b-a out'
 for name in a b c; do
 	stop $name
 done

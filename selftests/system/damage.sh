@@ -18,8 +18,9 @@ starts_not() {
 	before=$(sums)
 	: >"$work/b/log"
 	launch b
-	check "$1: it does not start" ends b 30 || stop b KILL
-	check "$1: exit status 1" test "${status-0}" = 1
+	status='none: it runs'
+	ends b 30 || stop b KILL
+	expect "$1: it does not start: exit status" "$status" 1
 	check "$1: it says why, and what to do" grep -qE "$2" "$work/b/log" || logs b
 	expect "$1: nothing was overwritten" "$(sums)" "$before"
 }
@@ -41,8 +42,15 @@ restore() { cp -a "$work/kept" "$work/b/$1"; }
 
 size() { stat -c %s "$work/b/$1"; }
 
-# at FILE TEXT: where a text stands in a file.
-at() { grep -obUaP "$2" "$work/b/$1" | head -n 1 | cut -d: -f 1; }
+# body: where the first message stands in the store: its destination and, as on the wire, its
+# expiry.
+body() {
+	python3 - "$work/b/store/data.mdb" "$CSMSG_EXPIRY" <<-END
+		import sys
+		wanted = bytes([0xfd] + 14 * [0] + [1]) + int(sys.argv[2]).to_bytes(8, 'big')
+		print(open(sys.argv[1], 'rb').read().find(wanted))
+	END
+}
 
 configuration() {
 	local before
@@ -108,7 +116,7 @@ store() {
 	starts_not "a store with damaged meta pages" 'store'
 	restore store/data.mdb
 	# in a message: what is on the disk is not what was verified
-	damage store/data.mdb "$(($(at store/data.mdb '\xfd\x00\x00{13}\x01') + 200))" 4
+	damage store/data.mdb "$(($(body) + 200))" 4
 	start b
 	refuse "store: check finds a damaged message" 'store.*(damaged|digest)' cs b store check
 	stop b
@@ -120,19 +128,22 @@ store() {
 
 holds_some() { [ "$(held b)" -gt "$1" ]; }
 
-# State and store on a disk of 3 MB, which somebody fills.
+# State and store on a disk of 8 MB, which somebody fills.
 full_disk() {
 	local before contracts
 	stop a
 	mkdir "$work/small"
-	mount -t tmpfs -o size=3M none "$work/small" || die mount
+	mount -t tmpfs -o size=8M none "$work/small" || die mount
 	cp -a "$work/b/." "$work/small"
 	mount --move "$work/small" "$work/b" || die mount
 	start a b
 	all_up a 1 b 1
 	csmsg -S 20 -c 20 --rate 400 a:cs0 || die csmsg
 	before=$(held b)
-	check "small disk: it takes messages" wait_for 30 holds_some "$before"
+	check "small disk: it takes messages" wait_for 30 holds_some "$before" || {
+		logs a b
+		note "$(df "$work/b"; ls -ls "$work/b" "$work/b/store")"
+	}
 	dd if=/dev/zero of="$work/b/ballast" bs=4k 2>/dev/null
 	before=$(held b)
 	contracts=$(get b length contracts)

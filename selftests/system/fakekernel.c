@@ -18,13 +18,17 @@
 
 #define DIGEST_OFFSET	(CS_ETH_HLEN + sizeof(struct cs_link_hdr))
 
+/* There is always room up to the next power of two. */
 static void *list_add(struct fake_list *list, const void *item, size_t size)
 {
-	char *items = realloc(list->items, (list->count + 1) * size);
+	char *items = list->items;
 
-	if (!items)
-		abort();
-	list->items = items;
+	if (!(list->count & (list->count - 1))) {
+		items = realloc(items, (list->count ? 2 * list->count : 1) * size);
+		if (!items)
+			abort();
+		list->items = items;
+	}
 	return memcpy(items + list->count++ * size, item, size);
 }
 

@@ -90,7 +90,7 @@ overrun() {
 	csmsg -S 6 -c $burst --rate 2000 --digests "$work/burst" a:cs0 || die csmsg
 	settle a b c d
 	captured
-	rules "a daemon that does nothing: the kernel forwards" "exact b-c out $work/burst"
+	rules "a daemon that does nothing: the kernel forwards" "exact b:b-c out $work/burst"
 	kill -CONT "${daemon_pid[b]}"
 	check "it counts exactly what it missed" wait_for 30 told $sum || logs b
 	check "it did miss some" test "$(missed)" -gt 0

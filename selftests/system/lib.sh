@@ -12,6 +12,9 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 declare -A daemon_pid daemon_env
 
+# Whatever happens: nothing is to wait for a daemon that nobody ends.
+trap 'kill -KILL ${daemon_pid[*]} 2>/dev/null; cleanup' EXIT
+
 # launch NODE: its daemon, with $work/NODE/conf, in the environment daemon_env[NODE].
 launch() {
 	# shellcheck disable=SC2086 # several variables
@@ -111,17 +114,22 @@ conf() {
 	CONF
 }
 
-# network 'A B' ...: namespaces and wires between them, with IPv6, without duplicate address
-# detection, which takes a second on each port.
-network() {
-	local pair a b all
-	all=$(tr ' ' '\n' <<<"$*" | sort -u | grep .)
-	# shellcheck disable=SC2086 # several names
-	namespaces $all
-	for a in $all; do
-		ip netns exec "$a" sysctl -q -w net.ipv6.conf.all.disable_ipv6=0 \
+# bare NODE...: namespaces with IPv6, without duplicate address detection, which takes a second on
+# each port.
+bare() {
+	local name
+	namespaces "$@"
+	for name; do
+		ip netns exec "$name" sysctl -q -w net.ipv6.conf.all.disable_ipv6=0 \
 			net.ipv6.conf.default.disable_ipv6=0 net.ipv6.conf.default.accept_dad=0
 	done
+}
+
+# network 'A B' ...: these, and wires between them.
+network() {
+	local pair a b
+	# shellcheck disable=SC2046 # several names
+	bare $(tr ' ' '\n' <<<"$*" | sort -u | grep .)
 	for pair; do
 		read -r a b <<<"$pair"
 		wires "$a $a-$b $b $b-$a 1500"

@@ -29,7 +29,7 @@ static const char usage[] =
 	"                 @UNIX-SECONDS }\n"
 	"       KEY := { public key in hexadecimal | file of one }\n"
 	"       PEER := { ADDRESS | NAME | MAC }\n"
-	"       POINTS := 1.500, for example\n";
+	"       POINTS := 1.500 that PEER paid, or -1.500 that it was paid, for example\n";
 
 static const char *const kinds[] = {
 	[LEDGER_PROMISED] = "promised",
@@ -422,15 +422,17 @@ static int settle(struct cli *cli, struct args *args)
 	char address[INET6_ADDRSTRLEN];
 	const char *points;
 	uint64_t amount;
+	bool paid;
 
 	peer_argument(cli, args, address);
 	points = args_next(args, "POINTS");
 	args_end(args);
-	if (value_decimal(points, 3, &amount) || !amount || amount > INT64_MAX)
-		args_die(args, "POINTS '%s' is not an amount above 0 such as 1.500, with at most "
-			 "three decimals", points);
+	paid = points[0] == '-';
+	if (value_decimal(points + paid, 3, &amount) || !amount || amount > INT64_MAX)
+		args_die(args, "POINTS '%s' is not an amount such as 1.500 that was got, or -1.500 "
+			 "that was paid, with at most three decimals", points);
 	request_put(request, "peer", json_string(address));
-	request_put(request, "amount", json_integer(amount));
+	request_put(request, "amount", json_integer(paid ? -(int64_t)amount : (int64_t)amount));
 	cli_do(cli, args, request);
 	return EXIT_YES;
 }

@@ -14,7 +14,7 @@ static const struct column status_columns[] = {
 	{ "version", "version", CELL_TEXT },
 	{ "address", "address", CELL_TEXT },
 	{ "uptime", "uptime", CELL_SPAN },
-	{ "clock_offset", "clocks of peers (s)", CELL_TEXT },
+	{ "clock_offset", "clock offset, s", CELL_TEXT },
 	{ "public", "public key", CELL_TEXT },
 	{ "device.name", "device", CELL_TEXT },
 	{ "device.seen_count", "seen", CELL_TEXT },

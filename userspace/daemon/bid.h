@@ -15,8 +15,8 @@
  * @market: millipoints per MiB at this position
  * @store_used: bytes
  * @store_quota: bytes
- * @band_used: bytes a second given and taken over sessions lately
- * @band_limit: bytes a second, 0: no limit
+ * @band_used: bytes a second given or taken over sessions lately, in the direction that is fuller
+ * @band_limit: bytes a second of that direction, 0: no limit
  * @plugged: on mains, or without a battery
  * @battery: per cent
  * @plan_used: bytes of this month's plan

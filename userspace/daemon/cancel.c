@@ -10,22 +10,23 @@
  * A notice names digests only, and who signs it may have made up the claim that they were his. A
  * node that holds a message can tell: its destination is the signer's address, or the notice is
  * nothing to it. A node that does not hold the message remembers the claim, goes on to want the
- * message, and compares when it comes. So nobody can suppress what is not his.
+ * message, and compares when it comes: then it is proven, or forgotten. So nobody can suppress what
+ * is not his.
  *
  * A relay has no card of the destination, but the contract under which a message came names a key.
  * A notice by that key has the message dropped: its buyer wants it so. It stays a claim, since
  * others may send the same message.
  *
- * In the store a notice is a tombstone: a byte of flags, the signer's address, who gave the message
- * if it was held, so that a receipt finds its way back, and the letter as it goes over a session.
- * Their number is bounded by the configuration, and their rate by the peer's bucket.
+ * In the store a notice is a tombstone, with the letter as it goes over a session, and with who
+ * gave the message, so that a receipt finds its way back. Their number is bounded by the
+ * configuration, and their rate by the peer's bucket.
  */
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
 #include "daemon/offer.h"
@@ -50,34 +51,6 @@ struct cancel {
 	struct event	*timer;
 };
 
-#define STONE_PROVEN	1	/* the message was held here, and its destination is the signer */
-#define STONE_GIVEN	2	/* struct stone_given follows */
-#define STONE_OWN	4	/* this node sent it */
-
-/**
- * struct tombstone - head of what the store keeps of a notice
- * @flags: of those above
- * @address: the signer's; the letter, without its length, is at the end
- */
-struct tombstone {
-	uint8_t	flags;
-	uint8_t	address[CS_ADDR_LEN];
-};
-
-/**
- * struct stone_given - where a message came from that was held
- * @peer: who gave it
- * @contract: id under which it came, big-endian
- * @destination: its destination
- * @port: likewise, as it stands in the message
- */
-struct stone_given {
-	uint8_t		peer[STORE_PEER_LEN];
-	uint32_t	contract;
-	uint8_t		destination[CS_ADDR_LEN];
-	uint16_t	port;
-} __attribute__((packed));
-
 static const uint8_t nobody[STORE_PEER_LEN];
 
 static void tell_all(struct daemon *daemon, const struct peer *but,
@@ -100,75 +73,44 @@ static bool bought_for(struct daemon *daemon, const struct store_item *item,
 	return contract && contract_receiver_is(contract, public);
 }
 
-/* The tombstone of a message that is held, or of one that is not: @item is NULL; to be freed. */
-static struct tombstone *make_stone(const struct store_item *item, bool proven,
-				    const uint8_t address[CS_ADDR_LEN], const uint8_t *letter,
-				    size_t *len)
-{
-	struct stone_given given = { .contract = item ? htobe32(item->contract) : 0 };
-	bool own = item && item->flags & STORE_OWN;
-	bool has = own || (item && memcmp(item->peer, nobody, sizeof(nobody)));
-	size_t head = sizeof(struct tombstone) + (has ? sizeof(given) : 0);
-	struct tombstone *stone = malloc(head + *len);
-
-	if (!stone)
-		return NULL;
-	stone->flags = (proven ? STONE_PROVEN : 0) | (has ? STONE_GIVEN : 0) |
-		       (own ? STONE_OWN : 0);
-	memcpy(stone->address, address, CS_ADDR_LEN);
-	if (has) {
-		memcpy(given.peer, item->peer, sizeof(given.peer));
-		memcpy(given.destination, item->destination, CS_ADDR_LEN);
-		given.port = htobe16(receiver_port(item));
-		memcpy(stone + 1, &given, sizeof(given));
-	}
-	memcpy((uint8_t *)stone + head, letter, *len);
-	*len += head;
-	return stone;
-}
-
 /* Buries one digest; tells whether that was news. */
-static bool bury(struct daemon *daemon, const uint8_t *digest, const struct proto_cancel *cancel,
-		 const uint8_t *letter, size_t len, const uint8_t address[CS_ADDR_LEN])
+static bool bury(struct daemon *daemon, const uint8_t *digest, const uint8_t *public,
+		 struct store_notice *notice)
 {
-	struct tombstone *stone;
 	struct store_item item;
-	bool held, proven, news;
+	bool held, news;
 
 	held = !store_get(daemon->store, digest, &item);
-	proven = held && receiver_proves(daemon, &item, cancel->public);
-	if (held && !proven && !bought_for(daemon, &item, cancel->public))
+	notice->proven = held && receiver_proves(daemon, &item, public);
+	if (held && !notice->proven && !bought_for(daemon, &item, public))
 		return false;
 	news = cancel_state(daemon, digest) == CANCEL_NONE;
-	/* which looks into the store: the message that it led to is read anew */
-	if (held)
-		held = !store_get(daemon->store, digest, &item);
 	if (!held && !news)
 		return false;
-	stone = make_stone(held ? &item : NULL, proven, address, letter, &len);
-	if (!stone)
+	if (store_cancel(daemon->store, digest, notice))
 		return false;
-	if (store_cancel(daemon->store, digest, cancel->expiry, stone, len))
-		news = false;
-	free(stone);
-	return news;
+	/* what is not remembered is news each time, and would go round and round */
+	return news && (held || cancel_state(daemon, digest) != CANCEL_NONE);
 }
 
 /* Buries all of a notice that is known to be signed; tells whether any of it was news. */
 static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 {
 	const struct proto_cancel *cancel = &letter->cancel;
-	uint8_t address[CS_ADDR_LEN], *encoded;
+	struct store_notice notice = { .expiry = cancel->expiry };
 	bool news = false;
+	uint8_t *encoded;
 	size_t i, len;
 
-	identity_address(cancel->public, address);
+	identity_address(cancel->public, notice.address);
 	if (proto_encode(letter, &encoded, &len))
 		return false;
+	notice.letter = encoded + 4;
+	notice.len = len - 4;
 	for (i = 0; i < cancel->nr_digests; i++)
-		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, cancel, encoded + 4,
-			     len - 4, address);
+		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, cancel->public, &notice);
 	free(encoded);
+	intake_changed(daemon);
 	return news;
 }
 
@@ -263,7 +205,7 @@ void cancel_letter(struct peer *peer, const struct proto_cancel *cancel)
 {
 	struct cs_error error = { "" };
 
-	peer->notices.rate = NOTICES_RATE;
+	policy_bucket_set(&peer->notices, NOTICES_RATE, daemon_ticks());
 	if (!policy_bucket_take(&peer->notices, cancel->nr_digests, daemon_ticks())) {
 		log_debug("%s: too many notices of delivery", peer_label(peer));
 		return;
@@ -298,16 +240,6 @@ int cancel_notice(struct daemon *daemon, const struct peer *from,
 	return 0;
 }
 
-static const struct tombstone *find(struct daemon *daemon, const uint8_t *prefix, size_t *len)
-{
-	const void *stone;
-
-	if (store_cancelled(daemon->store, prefix, &stone, len) ||
-	    *len < sizeof(struct tombstone))
-		return NULL;
-	return stone;
-}
-
 /**
  * cancel_state() - was a message delivered?
  * @daemon: whose store to look into
@@ -317,13 +249,11 @@ static const struct tombstone *find(struct daemon *daemon, const uint8_t *prefix
  */
 enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
 {
-	const struct tombstone *stone;
-	size_t len;
+	struct store_notice notice;
 
-	stone = find(daemon, prefix, &len);
-	if (!stone)
+	if (store_cancelled(daemon->store, prefix, &notice))
 		return CANCEL_NONE;
-	return stone->flags & STONE_PROVEN ? CANCEL_PROVEN : CANCEL_CLAIMED;
+	return notice.proven ? CANCEL_PROVEN : CANCEL_CLAIMED;
 }
 
 /**
@@ -331,40 +261,30 @@ enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
  * @daemon: whose store to look into
  * @item: the message
  *
- * A claim of somebody who is not the destination is forgotten.
+ * A claim of the destination is proven by this; one of somebody else is forgotten.
  *
  * Return: true: the message was delivered.
  */
 bool cancel_holds(struct daemon *daemon, const struct store_item *item)
 {
 	uint8_t key[IDENTITY_PUBLIC_LEN], address[CS_ADDR_LEN];
-	const struct tombstone *stone;
-	size_t len;
+	struct store_notice notice;
 
+	if (store_cancelled(daemon->store, item->digest, &notice))
+		return false;
 	memcpy(address, item->destination, CS_ADDR_LEN);
 	if (receiver_known(daemon, item->destination, receiver_port(item), key))
 		identity_address(key, address);
-	stone = find(daemon, item->digest, &len);
-	if (!stone)
+	if (memcmp(notice.address, address, CS_ADDR_LEN)) {
+		store_uncancel(daemon->store, item->digest);
+		intake_changed(daemon);
 		return false;
-	if (!memcmp(stone->address, address, CS_ADDR_LEN))
-		return true;
-	store_uncancel(daemon->store, item->digest);
-	return false;
-}
-
-/* What stands behind the head of a tombstone: where the message came from, if that is known. */
-static bool stone_given(const struct tombstone *stone, size_t *len, struct stone_given *given,
-			const uint8_t **letter)
-{
-	const uint8_t *p = (const uint8_t *)(stone + 1);
-	bool has = stone->flags & STONE_GIVEN && *len >= sizeof(*stone) + sizeof(*given);
-
-	*len -= sizeof(*stone) + (has ? sizeof(*given) : 0);
-	if (has)
-		memcpy(given, p, sizeof(*given));
-	*letter = has ? p + sizeof(*given) : p;
-	return has;
+	}
+	if (!notice.proven) {
+		store_prove(daemon->store, item->digest);
+		intake_changed(daemon);
+	}
+	return true;
 }
 
 /**
@@ -376,13 +296,10 @@ static bool stone_given(const struct tombstone *stone, size_t *len, struct stone
  * Return: whether anything is.
  */
 bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
-		  struct cancel_given *given)
+		  struct store_given *given)
 {
-	struct stone_given stone_has;
-	const struct tombstone *stone;
+	struct store_notice notice;
 	struct store_item item;
-	const uint8_t *letter;
-	size_t len;
 
 	memset(given, 0, sizeof(*given));
 	if (!store_get(daemon->store, digest, &item)) {
@@ -391,37 +308,32 @@ bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
 		given->contract = item.contract;
 		memcpy(given->peer, item.peer, sizeof(given->peer));
 		memcpy(given->destination, item.destination, CS_ADDR_LEN);
-		return given->own || memcmp(item.peer, nobody, sizeof(nobody));
-	}
-	stone = find(daemon, digest, &len);
-	if (!stone || !stone_given(stone, &len, &stone_has, &letter))
+	} else if (!store_cancelled(daemon->store, digest, &notice) && notice.given.known) {
+		*given = notice.given;
+	} else {
 		return false;
-	given->own = stone->flags & STONE_OWN;
-	given->port = be16toh(stone_has.port);
-	given->contract = be32toh(stone_has.contract);
-	memcpy(given->peer, stone_has.peer, sizeof(given->peer));
-	memcpy(given->destination, stone_has.destination, CS_ADDR_LEN);
-	return true;
+	}
+	/* a neighbour without a session, written as its link-local address, can't be told */
+	given->known = given->own ||
+		       (memcmp(given->peer, nobody, sizeof(nobody)) && given->peer[0] == 0xfd);
+	return given->known;
 }
 
 /**
  * cancel_tell() - tell a peer who holds a message that it was delivered
  * @peer: who
  * @prefix: beginning of the digest
+ * @told: ids of the notices that it was told just now: each is told once, not for each of the
+ *	messages that it names
  */
-void cancel_tell(struct peer *peer, const uint8_t *prefix)
+void cancel_tell(struct peer *peer, const uint8_t *prefix, struct idset *told)
 {
-	const struct tombstone *stone;
 	struct proto_letter letter;
-	struct stone_given given;
-	const uint8_t *data;
-	size_t len;
+	struct store_notice notice;
 
-	stone = find(peer->daemon, prefix, &len);
-	if (!stone || !peer->session)
-		return;
-	stone_given(stone, &len, &given, &data);
-	if (proto_decode(&letter, data, len, NULL))
+	if (!peer->session || store_cancelled(peer->daemon->store, prefix, &notice) ||
+	    idset_has(told, notice.id) || idset_add(told, notice.id) ||
+	    proto_decode(&letter, notice.letter, notice.len, NULL))
 		return;
 	session_send(peer->session, &letter);
 	proto_free(&letter);

@@ -6,6 +6,7 @@
 #define CSD_CANCEL_H
 
 #include "daemon/daemon.h"
+#include "daemon/idset.h"
 #include "daemon/proto.h"
 
 int cancel_open(struct daemon *daemon, struct cs_error *error);
@@ -30,27 +31,11 @@ enum cancel_state {
 
 enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix);
 bool cancel_holds(struct daemon *daemon, const struct store_item *item);
-void cancel_tell(struct peer *peer, const uint8_t *prefix);
+/* Tells a peer that holds it, unless the notice is among those it was @told. */
+void cancel_tell(struct peer *peer, const uint8_t *prefix, struct idset *told);
 
-/**
- * struct cancel_given - what is known of a message that is here, or was before it was delivered
- * @own: this node sent it
- * @any_port: @port is not known
- * @port: its destination's
- * @contract: id under which it came, 0: none
- * @peer: who gave it
- * @destination: its destination
- */
-struct cancel_given {
-	bool		own;
-	bool		any_port;
-	uint16_t	port;
-	uint32_t	contract;
-	uint8_t		peer[STORE_PEER_LEN];
-	uint8_t		destination[CS_ADDR_LEN];
-};
-
+/* Who gave a message that is held, or was until it was delivered. */
 bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
-		  struct cancel_given *given);
+		  struct store_given *given);
 
 #endif /* CSD_CANCEL_H */

@@ -31,6 +31,7 @@
 
 #include "daemon/control.h"
 #include "daemon/log.h"
+#include "lib/utf8.h"
 
 /* of CONTROL_CLIENTS_MAX those that only an admin gets: whoever may read can't lock root out */
 #define RESERVED	8
@@ -99,17 +100,9 @@ struct control {
 /* Texts come from the kernel and from paths, too, and those are any bytes; JSON is UTF-8. */
 static json_t *text_json(const char *text)
 {
-	json_t *json = json_string(text);
-	char copy[sizeof(struct cs_error)];
-	char *p;
+	char clean[sizeof(struct cs_error)];
 
-	if (json)
-		return json;
-	snprintf(copy, sizeof(copy), "%s", text);
-	for (p = copy; *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	return json_string(copy);
+	return json_string(cs_utf8_clean(clean, sizeof(clean), text));
 }
 
 /* Takes over @answer; NULL when there is no memory for it, or it is not JSON. */

@@ -60,13 +60,10 @@ struct receivers;
  * @gateway: messages that go onto the wired network, NULL: not a gateway (gateway.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
- * @given: bucket of what is given over sessions, bytes
- * @taken: likewise of what is taken
- * @band_used: bytes a second given and taken over sessions lately
- * @band_last: bytes of all sessions when that was looked at
  * @look: timer that looks at batteries and data plan
  * @save: timer that saves the seen-set
  * @started: Unix seconds
+ * @loaded: the seen-set has what the file of the last run held, and may replace it
  * @failed: it ends because something went wrong that it can't go on without
  */
 struct daemon {
@@ -91,13 +88,10 @@ struct daemon {
 	struct gateway		*gateway;
 	struct policy_power	power;
 	struct policy_plan	plan;
-	struct policy_bucket	given;
-	struct policy_bucket	taken;
-	uint64_t		band_used;
-	uint64_t		band_last;
 	struct event		*look;
 	struct event		*save;
 	time_t			started;
+	bool			loaded;
 	bool			failed;
 };
 

@@ -8,8 +8,9 @@
  *
  * The buyer sends the messages into the device, to the seller alone, under the contract, at the
  * configured rate. Frames get lost: when all were sent it names them in a DIFF, and the seller
- * answers with a WANT of those that it lacks. What arrives twice the kernel takes for a duplicate,
- * and does not count; what the buyer's kernel counts is what it sent, repairs included, so its
+ * answers with a WANT of those that it lacks. What it lacks still when they were sent again comes over
+ * the session: its kernel may know a message that its daemon was killed over before it was stored,
+ * and then takes each further frame for a duplicate. Duplicates are not counted; what the buyer's kernel counts is what it sent, repairs included, so its
  * limit is twice the contract's bytes.
  *
  * A contract may be used up before all arrived: the path lost too much, or another program sent
@@ -54,9 +55,11 @@
  * @buyer: this node gives and pays; else it takes and earns
  * @installed: the kernel knows it
  * @exhausted: the kernel said so
+ * @reserved: room in the seller's store for those of its messages that have not come yet
  * @send: a byte for each item that is still to be sent
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
+ * @by_session: frames do not get through to it
  * @pump: timer: the buyer sends, then asks; the seller says what it lacks of a used up contract
  */
 struct deal {
@@ -69,9 +72,11 @@ struct deal {
 	bool		buyer;
 	bool		installed;
 	bool		exhausted;
+	uint64_t	reserved;
 	uint8_t		*send;
 	size_t		cursor;
 	unsigned int	asked;
+	bool		by_session;
 	struct event	*pump;
 };
 
@@ -85,26 +90,22 @@ struct deals {
 	struct event	*clock;
 };
 
-static bool covers(const struct contract *contract, const uint8_t *digest)
-{
-	size_t i;
-
-	for (i = 0; i < contract->nr_items; i++)
-		if (!memcmp(contract->items[i].digest, digest, CS_DIGEST_LEN))
-			return true;
-	return false;
-}
-
-static struct deal *find(const struct daemon *daemon, const struct peer *peer, uint32_t id,
-			 bool buyer)
+static struct deal *find_of(const struct daemon *daemon, const uint8_t address[CS_ADDR_LEN],
+			    uint32_t id, bool buyer)
 {
 	struct deal *deal;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next)
 		if (deal->contract.id == id && deal->buyer == buyer &&
-		    !memcmp(deal->address, peer->address, CS_ADDR_LEN))
+		    !memcmp(deal->address, address, CS_ADDR_LEN))
 			return deal;
 	return NULL;
+}
+
+static struct deal *find(const struct daemon *daemon, const struct peer *peer, uint32_t id,
+			 bool buyer)
+{
+	return find_of(daemon, peer->address, id, buyer);
 }
 
 bool deal_id_taken(struct daemon *daemon, const struct peer *peer, uint32_t id)
@@ -160,6 +161,19 @@ static int install(struct deal *deal, struct cs_error *error)
 	return 0;
 }
 
+/* false: not now. */
+static bool send_by_session(const struct deal *deal, const struct store_item *item)
+{
+	struct proto_letter letter = { .type = PROTO_MESSAGE };
+
+	letter.message.hops = intake_hops(item);
+	letter.message.contract = deal->contract.id;
+	letter.message.message = item->message;
+	letter.message.len = item->size;
+	return session_backlog(deal->peer->session) <= SESSION_BACKLOG &&
+	       !session_send(deal->peer->session, &letter);
+}
+
 /* Sends one item; false: not now. */
 static bool send_item(struct deal *deal, size_t i)
 {
@@ -174,6 +188,8 @@ static bool send_item(struct deal *deal, size_t i)
 		return true; /* expired, or delivered elsewhere meanwhile */
 	if (!intake_may_give(daemon, &item))
 		return false;
+	if (deal->by_session)
+		return send_by_session(deal, &item);
 	len = intake_frame_of(daemon, &item, deal->peer->lladdr, intake_hops(&item),
 			      deal->contract.id, frame, sizeof(frame));
 	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
@@ -272,6 +288,7 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 static struct deal *begin(struct daemon *daemon, struct contract *contract, struct peer *peer)
 {
 	struct deal *deal = calloc(1, sizeof(*deal));
+	size_t i;
 
 	if (!deal)
 		return NULL;
@@ -288,6 +305,9 @@ static struct deal *begin(struct daemon *daemon, struct contract *contract, stru
 	contract_uid(&deal->contract, deal->uid);
 	identity_address(deal->buyer ? deal->contract.seller : deal->contract.buyer,
 			 deal->address);
+	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+		if (lacks(daemon, deal->contract.items[i].digest))
+			deal->reserved += store_cost(daemon->store, deal->contract.items[i].size);
 	deal->peer = peer;
 	deal->next = daemon->deals->list;
 	daemon->deals->list = deal;
@@ -475,7 +495,7 @@ static void show(struct deal *deal)
 	session_send(deal->peer->session, &letter);
 }
 
-/* The seller shows a contract that this node signed, and may have been killed before it had it. */
+/* The seller shows a contract that this node signed, and was perhaps killed before it committed. */
 static void on_contract(struct peer *peer, const struct proto_contract *shown)
 {
 	struct daemon *daemon = peer->daemon;
@@ -501,27 +521,50 @@ static void on_contract(struct peer *peer, const struct proto_contract *shown)
 		return;
 	log_notice("%s: contract %u was signed before this node was restarted", peer_label(peer),
 		   deal->contract.id);
-	deal_offered(peer);
 	memset(deal->send, 1, deal->contract.nr_items);
 	pump_in(deal, 0, 0);
 }
 
-/* The buyer names what it sent: which does this node lack? */
+/* The message of a contract that has this id; nr_items: none. */
+static size_t item_of(const struct deal *deal, const uint8_t *id)
+{
+	const struct contract *contract = &deal->contract;
+	size_t i;
+
+	for (i = 0; i < contract->nr_items; i++)
+		if (!memcmp(contract->items[i].digest, id, PROTO_ID_LEN))
+			break;
+	return i;
+}
+
+/* An id is not enough to be paid for. */
+static bool holds(const struct deal *deal, const uint8_t digest[CS_DIGEST_LEN])
+{
+	size_t i = item_of(deal, digest);
+
+	return i < deal->contract.nr_items &&
+	       !memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN);
+}
+
+/* The buyer names what it sent: which does this node lack? Of others it is told nothing. */
 static void on_asked(struct deal *deal, const struct proto_diff *diff)
 {
 	struct proto_letter letter = { .type = PROTO_WANT };
+	const uint8_t *id;
 	uint8_t *ids;
 	size_t i;
 
-	if (deal->exhausted) {
+	if (deal->exhausted)
 		pump_in(deal, 0, 0);
+	if (deal->exhausted || diff->nr_mine > deal->contract.nr_items)
 		return;
+	ids = malloc(diff->nr_mine * PROTO_ID_LEN);
+	for (i = 0; ids && i < diff->nr_mine; i++) {
+		id = diff->mine + i * PROTO_ID_LEN;
+		if (item_of(deal, id) == deal->contract.nr_items || !lacks(deal->daemon, id))
+			continue;
+		memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
 	}
-	ids = malloc(diff->nr_mine ? diff->nr_mine * PROTO_ID_LEN : 1);
-	for (i = 0; ids && i < diff->nr_mine; i++)
-		if (lacks(deal->daemon, diff->mine + i * PROTO_ID_LEN))
-			memcpy(ids + letter.want.nr_ids++ * PROTO_ID_LEN,
-			       diff->mine + i * PROTO_ID_LEN, PROTO_ID_LEN);
 	letter.want.round = diff->round;
 	letter.want.ids = ids;
 	if (letter.want.nr_ids)
@@ -556,25 +599,39 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 	struct deal *deal = find(peer->daemon, peer, want->round, true);
 	size_t i, n;
 
-	if (!deal)
+	if (!deal || want->nr_ids > deal->contract.nr_items)
 		return;
 	if (deal->exhausted) {
 		offer_anew(peer, want->ids, want->nr_ids);
 		return;
 	}
-	for (n = 0; n < want->nr_ids; n++)
-		for (i = 0; i < deal->contract.nr_items; i++)
-			if (!memcmp(deal->contract.items[i].digest, want->ids + n * PROTO_ID_LEN,
-				    PROTO_ID_LEN))
-				deal->send[i] = 1;
+	for (n = 0; n < want->nr_ids; n++) {
+		i = item_of(deal, want->ids + n * PROTO_ID_LEN);
+		if (i < deal->contract.nr_items)
+			deal->send[i] = 1;
+	}
+	deal->by_session = deal->asked > 1;
 	deal->cursor = 0;
 	pump_in(deal, 0, 0);
+}
+
+/* What did not get through in frames. */
+static void on_message(struct peer *peer, const struct proto_message *message)
+{
+	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message->message;
+	struct deal *deal = find(peer->daemon, peer, message->contract, false);
+
+	if (!deal || item_of(deal, hdr->digest) == deal->contract.nr_items)
+		log_debug("%s: a message that is not under contract", peer_label(peer));
+	else if (intake_message(peer, message) == -EBADMSG)
+		log_warning("%s: gave a message that is not what its digest says",
+			    peer_label(peer));
 }
 
 /**
  * deal_letter() - a letter about a contract in force
  * @peer: who sent it
- * @letter: DIFF, WANT or CONTRACT
+ * @letter: DIFF, WANT, MESSAGE or CONTRACT
  */
 void deal_letter(struct peer *peer, const struct proto_letter *letter)
 {
@@ -582,12 +639,40 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 		on_diff(peer, &letter->diff);
 	else if (letter->type == PROTO_WANT)
 		on_want(peer, &letter->want);
+	else if (letter->type == PROTO_MESSAGE)
+		on_message(peer, &letter->message);
 	else if (letter->type == PROTO_CONTRACT)
 		on_contract(peer, &letter->contract);
 }
 
 /**
- * deal_earns() - may a message under this contract still earn something?
+ * deal_cover() - messages that are being given to a peer under contract
+ * @peer: who
+ * @covered: gets their ids
+ *
+ * They are not to be promised a second time, though they were offered in an earlier run. What a
+ * contract that is used up left may be.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int deal_cover(const struct peer *peer, struct idset *covered)
+{
+	const struct deal *deal;
+	size_t i;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
+		if (!deal->buyer || deal->exhausted || deal->contract.expiry <= daemon_now() ||
+		    memcmp(deal->address, peer->address, CS_ADDR_LEN))
+			continue;
+		for (i = 0; i < deal->contract.nr_items; i++)
+			if (idset_add(covered, deal->contract.items[i].digest))
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * deal_earns() - may a message that came under this contract still earn something?
  * @daemon: whose
  * @peer: who gives it
  * @id: of the contract
@@ -598,10 +683,45 @@ void deal_letter(struct peer *peer, const struct proto_letter *letter)
 bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN])
 {
-	const struct deal *deal = find(daemon, peer, id, false);
+	struct deal *deal = find(daemon, peer, id, false);
+	uint64_t cost;
+	size_t i;
 
-	return deal && deal->contract.rate && deal->contract.expiry > daemon_now() &&
-	       covers(&deal->contract, digest);
+	if (!deal || deal->contract.expiry <= daemon_now())
+		return false;
+	i = item_of(deal, digest);
+	if (i == deal->contract.nr_items)
+		return false;
+	cost = store_cost(daemon->store, deal->contract.items[i].size);
+	deal->reserved -= cost < deal->reserved ? cost : deal->reserved;
+	return deal->contract.rate;
+}
+
+/**
+ * deal_reserved() - room in the store that was promised to what is still to come under contract
+ * @daemon: whose
+ *
+ * Return: bytes.
+ */
+uint64_t deal_reserved(const struct daemon *daemon)
+{
+	const struct deal *deal;
+	uint64_t bytes = 0;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (!deal->exhausted)
+			bytes += deal->reserved;
+	return bytes;
+}
+
+/* What was not sent may be offered again, under another contract. */
+static void give_up(struct deal *deal)
+{
+	size_t i;
+
+	for (i = 0; deal->buyer && i < deal->contract.nr_items; i++)
+		if (deal->send[i])
+			idset_del(&deal->peer->offered, deal->contract.items[i].digest);
 }
 
 /**
@@ -618,11 +738,11 @@ void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *llad
 	for (deal = daemon->deals->list; deal; deal = deal->next) {
 		if (deal->contract.id != id || !deal->peer ||
 		    deal->peer->port->link.ifindex != ifindex ||
-		    memcmp(deal->peer->lladdr, lladdr, KERNEL_LLADDR_LEN))
+		    memcmp(deal->peer->lladdr, lladdr, KERNEL_LLADDR_LEN) || deal->exhausted)
 			continue;
-		if (!deal->exhausted)
-			log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
 		deal->exhausted = true;
+		give_up(deal);
+		log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
 		/* what is on its way arrives first */
 		pump_in(deal, ASK_SECONDS, 0);
 	}
@@ -639,6 +759,7 @@ static void uninstall(struct deal *deal)
 					      deal->peer->lladdr, deal->contract.id, &error))
 		log_debug("contract %u: %s", deal->contract.id, error.text);
 	deal->installed = false;
+	deal->reserved = 0;
 }
 
 /* Its messages earn nothing any more, and may go when room is needed. */
@@ -648,6 +769,7 @@ static void end(struct deal *deal)
 
 	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
 		store_flag(deal->daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
+	intake_changed(deal->daemon);
 	uninstall(deal);
 	deal_free(deal);
 }
@@ -699,6 +821,48 @@ static int take_up(const struct contract *contract, int64_t promised, int64_t ea
 }
 
 /**
+ * struct stale - messages whose contract ended while the daemon did not run
+ * @daemon: whose
+ * @digests: of the messages, CS_DIGEST_LEN bytes each
+ * @count: their number
+ */
+struct stale {
+	struct daemon	*daemon;
+	uint8_t		*digests;
+	size_t		count;
+};
+
+static int gather_stale(const struct store_item *item, void *data)
+{
+	struct stale *stale = data;
+	uint8_t *grown;
+
+	if (!(item->flags & STORE_EARNS) ||
+	    find_of(stale->daemon, item->peer, item->contract, false))
+		return 0;
+	grown = realloc(stale->digests, (stale->count + 1) * CS_DIGEST_LEN);
+	if (!grown)
+		return -ENOMEM;
+	stale->digests = grown;
+	memcpy(grown + stale->count++ * CS_DIGEST_LEN, item->digest, CS_DIGEST_LEN);
+	return 0;
+}
+
+/* They earn nothing any more, as end() would have said. */
+static int drop_stale(struct daemon *daemon, struct cs_error *error)
+{
+	struct stale stale = { .daemon = daemon };
+	size_t i;
+	int rc;
+
+	rc = store_each(daemon->store, gather_stale, &stale);
+	for (i = 0; !rc && i < stale.count; i++)
+		rc = store_flag(daemon->store, stale.digests + i * CS_DIGEST_LEN, 0, STORE_EARNS);
+	free(stale.digests);
+	return rc ? cs_error_set(error, rc, "the store can't be read, or out of memory") : 0;
+}
+
+/**
  * deal_open() - take up the live contracts of the ledger
  * @daemon: whose
  * @error: gets the reason of a failure
@@ -708,6 +872,7 @@ static int take_up(const struct contract *contract, int64_t promised, int64_t ea
 int deal_open(struct daemon *daemon, struct cs_error *error)
 {
 	static const struct timeval wait = { CLOCK_SECONDS, 0 };
+	int rc;
 
 	daemon->deals = calloc(1, sizeof(*daemon->deals));
 	if (!daemon->deals)
@@ -715,8 +880,9 @@ int deal_open(struct daemon *daemon, struct cs_error *error)
 	daemon->deals->clock = evtimer_new(daemon->base, on_clock, daemon);
 	if (!daemon->deals->clock || evtimer_add(daemon->deals->clock, &wait))
 		return cs_error_set(error, -ENOMEM, "out of memory");
-	return ledger_contracts(daemon->ledger, true, daemon_now() - DEAL_GRACE, take_up, daemon,
-				error);
+	rc = ledger_contracts(daemon->ledger, true, daemon_now() - DEAL_GRACE, take_up, daemon,
+			      error);
+	return rc ? rc : drop_stale(daemon, error);
 }
 
 /**
@@ -765,24 +931,6 @@ void deal_peer_up(struct peer *peer)
 		else
 			show(deal);
 	}
-	deal_offered(peer);
-}
-
-/**
- * deal_offered() - count what a peer takes under contract as offered to it
- * @peer: who
- *
- * So that nobody is promised twice for the same message.
- */
-void deal_offered(struct peer *peer)
-{
-	const struct deal *deal;
-	size_t i;
-
-	for (deal = peer->daemon->deals->list; deal; deal = deal->next)
-		for (i = 0; deal->peer == peer && deal->buyer && !deal->exhausted &&
-		     deal->contract.expiry > daemon_now() && i < deal->contract.nr_items; i++)
-			idset_add(&peer->offered, deal->contract.items[i].digest);
 }
 
 /**
@@ -838,7 +986,7 @@ const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *add
 	const struct deal *deal;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next) {
-		if (deal->buyer || !covers(&deal->contract, digest) ||
+		if (deal->buyer || !holds(deal, digest) ||
 		    (address && (deal->contract.id != id ||
 				 memcmp(deal->address, address, CS_ADDR_LEN))))
 			continue;

@@ -27,6 +27,7 @@
 
 #include "daemon/cancel.h"
 #include "daemon/gateway.h"
+#include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/receipt_way.h"
@@ -234,6 +235,7 @@ static bool on_state(struct target *target, const uint8_t *digest, enum proto_ac
 	if (state <= PROTO_ACK_KNOWN) {
 		/* unless a notice has dropped it */
 		store_flag(gateway->daemon->store, digest, STORE_DELIVERED, 0);
+		intake_changed(gateway->daemon);
 		idset_del(&gateway->known, digest);
 		target->delivered++;
 		return false;

@@ -17,16 +17,27 @@
 
 static const uint8_t none[PROTO_ID_LEN];
 
+static bool is_none(const uint8_t *id)
+{
+	return !memcmp(id, none, PROTO_ID_LEN);
+}
+
+/* Where an id is looked for first. */
+static size_t home(const struct idset *set, const uint8_t *id)
+{
+	uint64_t hash;
+
+	memcpy(&hash, id, sizeof(hash));
+	return hash & (set->size - 1);
+}
+
 /* The place of an id, or the free one where it belongs. */
 static size_t place(const struct idset *set, const uint8_t *id)
 {
-	uint64_t hash;
 	size_t i;
 
-	memcpy(&hash, id, sizeof(hash));
-	for (i = hash & (set->size - 1);; i = (i + 1) & (set->size - 1))
-		if (!memcmp(set->ids[i], id, PROTO_ID_LEN) ||
-		    !memcmp(set->ids[i], none, PROTO_ID_LEN))
+	for (i = home(set, id);; i = (i + 1) & (set->size - 1))
+		if (!memcmp(set->ids[i], id, PROTO_ID_LEN) || is_none(set->ids[i]))
 			return i;
 }
 
@@ -39,7 +50,9 @@ static size_t place(const struct idset *set, const uint8_t *id)
  */
 bool idset_has(const struct idset *set, const uint8_t *id)
 {
-	return set->count && memcmp(set->ids[place(set, id)], none, PROTO_ID_LEN);
+	if (is_none(id))
+		return set->zero;
+	return set->size && !is_none(set->ids[place(set, id)]);
 }
 
 static int grow(struct idset *set)
@@ -51,9 +64,10 @@ static int grow(struct idset *set)
 	if (!grown.ids)
 		return -ENOMEM;
 	for (i = 0; i < set->size; i++)
-		if (memcmp(set->ids[i], none, PROTO_ID_LEN))
+		if (!is_none(set->ids[i]))
 			memcpy(grown.ids[place(&grown, set->ids[i])], set->ids[i], PROTO_ID_LEN);
 	grown.count = set->count;
+	grown.zero = set->zero;
 	free(set->ids);
 	*set = grown;
 	return 0;
@@ -70,12 +84,16 @@ int idset_add(struct idset *set, const uint8_t *id)
 {
 	uint8_t *at;
 
+	if (is_none(id)) { /* which marks a free place */
+		set->zero = true;
+		return 0;
+	}
 	if (set->count >= MOST)
 		idset_clear(set);
 	if (2 * (set->count + 1) > set->size && grow(set))
 		return -ENOMEM;
 	at = set->ids[place(set, id)];
-	if (!memcmp(at, none, PROTO_ID_LEN)) {
+	if (is_none(at)) {
 		memcpy(at, id, PROTO_ID_LEN);
 		set->count++;
 	}
@@ -85,31 +103,28 @@ int idset_add(struct idset *set, const uint8_t *id)
 /**
  * idset_del() - remove an id
  * @set: the set
- * @id: PROTO_ID_LEN bytes
+ * @id: PROTO_ID_LEN bytes; nothing happens if it is not there
  *
- * What stands behind it moves up, so that no search ends too early (Knuth, The Art of Computer
- * Programming 3, 6.4, algorithm R).
- *
- * Return: whether it was there.
+ * Those behind it move up, so that none is looked for beyond a free place.
  */
-bool idset_del(struct idset *set, const uint8_t *id)
+void idset_del(struct idset *set, const uint8_t *id)
 {
-	size_t hole, i, mask = set->size - 1;
-	uint64_t hash;
+	size_t mask = set->size - 1, hole, i;
 
+	if (is_none(id))
+		set->zero = false;
 	if (!idset_has(set, id))
-		return false;
+		return;
 	hole = place(set, id);
-	for (i = (hole + 1) & mask; memcmp(set->ids[i], none, PROTO_ID_LEN); i = (i + 1) & mask) {
-		memcpy(&hash, set->ids[i], sizeof(hash));
-		if (((i - hash) & mask) < ((i - hole) & mask))
-			continue; /* it belongs behind the hole */
+	for (i = (hole + 1) & mask; !is_none(set->ids[i]); i = (i + 1) & mask) {
+		/* one may move to the hole unless its home lies behind that */
+		if (((i - home(set, set->ids[i])) & mask) < ((i - hole) & mask))
+			continue;
 		memcpy(set->ids[hole], set->ids[i], PROTO_ID_LEN);
 		hole = i;
 	}
 	memset(set->ids[hole], 0, PROTO_ID_LEN);
 	set->count--;
-	return true;
 }
 
 /**

@@ -123,7 +123,7 @@ static const char *label(const struct client *client)
 /* Strangers can't fill the log. */
 static void note(struct ingest *ingest, const struct client *client, const char *why)
 {
-	ingest->lines.rate = LINES_RATE;
+	policy_bucket_set(&ingest->lines, LINES_RATE, ticks());
 	if (policy_bucket_take(&ingest->lines, 1, ticks()))
 		log_notice("%s: %s", label(client), why);
 }

@@ -11,8 +11,8 @@
  * and sent into the device, so that the kernel's rule decides about forwarding: hops_left counts as
  * if the peer's kernel had sent it.
  *
- * Additions are committed together, ten times a second: a kill costs what came in since, which
- * reconciliation brings back.
+ * What changes in the store is committed together, ten times a second: a kill costs what came in
+ * since, which reconciliation brings back.
  */
 #include <endian.h>
 #include <errno.h>
@@ -32,12 +32,28 @@
 #define EXPIRE_SECONDS	10
 
 /**
+ * struct band - bytes in one direction
+ * @bucket: the limit
+ * @bytes: so far
+ * @last: @bytes when @rate was computed
+ * @rate: bytes a second lately
+ */
+struct band {
+	struct policy_bucket	bucket;
+	uint64_t		bytes;
+	uint64_t		last;
+	uint64_t		rate;
+};
+
+/**
  * struct intake - what is under way
  * @stats: counters
  * @ethertype: of messages
  * @commit: timer that commits what was added
  * @committing: it runs
  * @expire: timer that drops what has expired
+ * @in: what is taken over sessions
+ * @out: what is given, over sessions and under contracts
  * @complained: daemon_ticks() when the store's last failure was logged
  */
 struct intake {
@@ -46,6 +62,8 @@ struct intake {
 	struct event		*commit;
 	bool			committing;
 	struct event		*expire;
+	struct band		in;
+	struct band		out;
 	uint64_t		complained;
 };
 
@@ -73,6 +91,12 @@ static void on_commit(evutil_socket_t fd, short what, void *data)
 		complain(daemon, &error);
 }
 
+static void look_at_band(struct band *band)
+{
+	band->rate = (band->bytes - band->last) / EXPIRE_SECONDS;
+	band->last = band->bytes;
+}
+
 static void on_expire(evutil_socket_t fd, short what, void *data)
 {
 	static const struct timeval soon = { EXPIRE_SECONDS, 0 };
@@ -80,8 +104,10 @@ static void on_expire(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (store_expire(daemon->store, daemon_now()))
-		on_commit(-1, 0, daemon);
+	store_expire(daemon->store, daemon_now());
+	on_commit(-1, 0, daemon);
+	look_at_band(&daemon->intake->in);
+	look_at_band(&daemon->intake->out);
 	evtimer_add(daemon->intake->expire, &soon);
 }
 
@@ -120,7 +146,7 @@ void intake_close(struct daemon *daemon)
 
 	if (!intake)
 		return;
-	if (intake->committing)
+	if (intake->commit)
 		on_commit(-1, 0, daemon);
 	if (intake->commit)
 		event_free(intake->commit);
@@ -130,13 +156,16 @@ void intake_close(struct daemon *daemon)
 	daemon->intake = NULL;
 }
 
-/* What was added or changed in the store is committed soon. */
-static void commit_soon(struct daemon *daemon)
+/**
+ * intake_changed() - something was added to the store or changed there: it is committed soon
+ * @daemon: whose
+ */
+void intake_changed(struct daemon *daemon)
 {
 	static const struct timeval soon = { 0, COMMIT_MSEC * 1000 };
 	struct intake *intake = daemon->intake;
 
-	if (intake->committing)
+	if (!intake || intake->committing) /* the daemon ends, and commits at last */
 		return;
 	intake->committing = !evtimer_add(intake->commit, &soon);
 }
@@ -154,7 +183,7 @@ static bool keep(struct daemon *daemon, const struct store_item *item)
 		complain(daemon, &error);
 	if (result != STORE_ADDED)
 		return false;
-	commit_soon(daemon);
+	intake_changed(daemon);
 	gateway_message(daemon, item);
 	if (item->flags & STORE_LOCAL)
 		cancel_delivered(daemon, item->digest, item->expiry);
@@ -174,6 +203,25 @@ static void fill_item(const struct daemon *daemon, struct store_item *item, cons
 	item->message = message;
 	if (!memcmp(item->destination, daemon->identity.address, CS_ADDR_LEN))
 		item->flags |= STORE_LOCAL;
+}
+
+/*
+ * Who gave a frame. A neighbour without a session, on a port that lets in whoever, has its share of
+ * the store by its MAC, written as the link-local address that follows from it (RFC 4291, 2.5.1).
+ */
+static void fill_giver(struct store_item *item, const struct peer *peer, const uint8_t *lladdr)
+{
+	if (peer) {
+		memcpy(item->peer, peer->address, sizeof(item->peer));
+		return;
+	}
+	item->peer[0] = 0xfe;
+	item->peer[1] = 0x80;
+	memcpy(item->peer + 8, lladdr, 3);
+	item->peer[8] ^= 2;
+	item->peer[11] = 0xff;
+	item->peer[12] = 0xfe;
+	memcpy(item->peer + 13, lladdr + 3, 3);
 }
 
 /**
@@ -202,8 +250,7 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 	item.hops = parsed.link.hops_left;
 	if (!own) {
 		peer = peer_by_lladdr(daemon, parsed.from);
-		if (peer)
-			memcpy(item.peer, peer->address, sizeof(item.peer));
+		fill_giver(&item, peer, parsed.from);
 		item.contract = parsed.link.contract;
 		/* a free peer's frame may name any: one that is none earns nothing */
 		if (peer && item.contract &&
@@ -278,6 +325,9 @@ int intake_message(struct peer *peer, const struct proto_message *message)
 	}
 	fill_item(daemon, &item, message->message, message->len);
 	memcpy(item.peer, peer->address, sizeof(item.peer));
+	item.contract = message->contract;
+	if (item.contract && deal_earns(daemon, peer, item.contract, item.digest))
+		item.flags |= STORE_EARNS;
 	if (item.expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
 		return -EBADMSG;
 	if (!keep(daemon, &item))
@@ -318,8 +368,19 @@ uint8_t intake_hops(const struct store_item *item)
 	return item->hops - 1;
 }
 
+static bool may_pass(struct band *band, uint64_t rate, uint64_t bytes)
+{
+	uint64_t now = daemon_ticks();
+
+	policy_bucket_set(&band->bucket, rate, now);
+	if (!policy_bucket_take(&band->bucket, bytes, now))
+		return false;
+	band->bytes += bytes;
+	return true;
+}
+
 /**
- * intake_may_give() - is there room for a message in the quota of bytes a second?
+ * intake_may_give() - is there room for a message in the quota of bytes given a second?
  * @daemon: whose
  * @item: the message; counted if there is
  *
@@ -327,8 +388,31 @@ uint8_t intake_hops(const struct store_item *item)
  */
 bool intake_may_give(struct daemon *daemon, const struct store_item *item)
 {
-	daemon->given.rate = daemon->config.store.out;
-	return policy_bucket_take(&daemon->given, item->size, daemon_ticks());
+	return may_pass(&daemon->intake->out, daemon->config.store.out, item->size);
+}
+
+/**
+ * intake_may_take() - is there room for a message in the quota of bytes taken a second?
+ * @daemon: whose
+ * @len: bytes of the message; counted if there is
+ *
+ * Return: whether there is.
+ */
+bool intake_may_take(struct daemon *daemon, size_t len)
+{
+	return may_pass(&daemon->intake->in, daemon->config.store.in, len);
+}
+
+/**
+ * intake_band() - how much was taken and given lately
+ * @daemon: whose
+ * @in: gets bytes a second taken
+ * @out: gets bytes a second given
+ */
+void intake_band(const struct daemon *daemon, uint64_t *in, uint64_t *out)
+{
+	*in = daemon->intake->in.rate;
+	*out = daemon->intake->out.rate;
 }
 
 /**

@@ -30,13 +30,16 @@ void intake_close(struct daemon *daemon);
 void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool own);
 void intake_missed(struct daemon *daemon, uint64_t count);
 int intake_message(struct peer *peer, const struct proto_message *message);
+void intake_changed(struct daemon *daemon);
 const struct intake_stats *intake_stats(const struct daemon *daemon);
 
 /* May a message be given to others, and with which hops_left? */
 bool intake_may_pass(const struct store_item *item, uint64_t now);
 uint8_t intake_hops(const struct store_item *item);
-/* Takes from the quota of what is given; false: not now. */
+/* These take from the quotas of bytes a second; false: not now. */
 bool intake_may_give(struct daemon *daemon, const struct store_item *item);
+bool intake_may_take(struct daemon *daemon, size_t len);
+void intake_band(const struct daemon *daemon, uint64_t *in, uint64_t *out);
 
 /* a frame of a message of the store; @size bytes of room; its length, 0: none */
 size_t intake_frame_of(struct daemon *daemon, const struct store_item *item, const uint8_t *to,

@@ -27,11 +27,13 @@
  * and settle what was earned in the order in which it was.
  *
  * Entries are chained: each holds SHA-512 over the hash of the one before it and over all of itself
- * (ledger_entry_hash()), and this node's signature over that. The head of the chain is signed too,
- * in a context of its own, in the database and in PATH.head (ledgerfile.c): who cuts off the end
- * must have kept an older head. What can't be noticed from inside: an older copy of everything that
- * is put back, database and PATH.head, was right once and still is. Only the other parties of the
- * contracts, the control centre, or a head kept elsewhere tell.
+ * (ledger_entry_hash()). The last one of each transaction also holds this node's signature over
+ * that, which so covers all before it; a signature for each would take most of the time and say
+ * nothing more. The head of the chain is signed too, in a context of its own, in the database and
+ * in PATH.head (ledgerfile.c): who cuts off the end must have kept an older head. What can't be
+ * noticed from inside: an older copy of everything that is put back, database and PATH.head, was
+ * right once and still is. Only the other parties of the contracts, the control centre, or a head
+ * kept elsewhere tell.
  *
  * One process with one thread writes; see ledgerfile.c. A call is a transaction of its own or part
  * of a group: all it does is on the disk when it, or ledger_commit(), returns 0, and nothing of it
@@ -48,7 +50,7 @@
 #include "daemon/ledgerfile.h"
 #include "lib/message.h"
 
-#define LAPSE_MAX	4096	/* entries of one ledger_lapse(): a fifth of a second of signing */
+#define LAPSE_MAX	4096	/* entries of one ledger_lapse(): some ten milliseconds */
 
 /**
  * struct account - an account that an entry touches
@@ -169,6 +171,7 @@ bool ledger_row_read(sqlite3_stmt *statement, struct ledger_row *row)
 	int kind;
 
 	memset(row, 0, sizeof(*row));
+	row->signed_here = sqlite3_column_bytes(statement, 11);
 	entry->seq = sqlite3_column_int64(statement, 0);
 	entry->time = sqlite3_column_int64(statement, 1);
 	kind = sqlite3_column_int(statement, 2);
@@ -191,7 +194,8 @@ bool ledger_row_read(sqlite3_stmt *statement, struct ledger_row *row)
 	       ledgerfile_blob(statement, 3, entry->peer, CS_ADDR_LEN) &&
 	       read_text(statement, 7, entry->debit) && read_text(statement, 8, entry->credit) &&
 	       ledgerfile_blob(statement, 10, row->hash, CS_DIGEST_LEN) &&
-	       ledgerfile_blob(statement, 11, row->signature, IDENTITY_SIGNATURE_LEN);
+	       (!row->signed_here ||
+		ledgerfile_blob(statement, 11, row->signature, IDENTITY_SIGNATURE_LEN));
 }
 
 static int add_entry(struct ledger *ledger, const struct ledger_row *row, struct cs_error *error)
@@ -199,27 +203,23 @@ static int add_entry(struct ledger *ledger, const struct ledger_row *row, struct
 	bool item = row->contract;
 	sqlite3_stmt *statement;
 
-	statement = ledgerfile_bind(ledger, SQL_ENTRY_ADD, item ? "iiibibiiibb" : "iiibIBiiibb",
+	statement = ledgerfile_bind(ledger, SQL_ENTRY_ADD, item ? "iiibibiiib" : "iiibIBiiib",
 				    row->entry.seq, row->entry.time, (int64_t)row->entry.kind,
 				    row->entry.peer, (size_t)CS_ADDR_LEN, row->contract,
 				    row->entry.digest, (size_t)CS_DIGEST_LEN, row->debit,
 				    row->credit, row->entry.amount, row->hash,
-				    (size_t)CS_DIGEST_LEN, row->signature,
-				    (size_t)IDENTITY_SIGNATURE_LEN);
+				    (size_t)CS_DIGEST_LEN);
 	return ledgerfile_done(ledger, statement, error);
 }
 
-/* Number, chain, sign and write an entry; all else in @row is set. */
+/* Number, chain and write an entry; all else in @row is set. */
 static int post(struct ledger *ledger, struct ledger_row *row, struct cs_error *error)
 {
 	int rc;
 
 	row->entry.seq = ledger->head.seq + 1;
-	if (ledger_entry_hash(ledger->head.hash, &row->entry, row->hash) ||
-	    identity_sign(ledger->identity, LEDGER_CONTEXT, row->hash, CS_DIGEST_LEN,
-			  row->signature))
-		return cs_error_set(error, -EIO, "ledger '%s': the identity can't sign",
-				    ledger->path);
+	if (ledger_entry_hash(ledger->head.hash, &row->entry, row->hash))
+		return cs_error_set(error, -EIO, "ledger '%s': OpenSSL can't hash", ledger->path);
 	rc = add_entry(ledger, row, error);
 	if (rc)
 		return rc;
@@ -238,27 +238,40 @@ static void rollback(struct ledger *ledger)
 	ledger->head = ledger->committed;
 }
 
-static int commit(struct ledger *ledger, struct cs_error *error)
+/* The last entry, and the head of the chain. */
+static int sign(struct ledger *ledger, struct cs_error *error)
 {
 	struct ledger_head *head = &ledger->head;
-	bool changed = head->seq != ledger->committed.seq;
-	int rc = 0;
+	uint8_t signature[IDENTITY_SIGNATURE_LEN];
+	int rc;
 
-	if (changed && ledgerfile_head_sign(ledger, head))
-		rc = cs_error_set(error, -EIO, "ledger '%s': the identity can't sign",
-				  ledger->path);
-	if (!rc && changed)
-		rc = ledgerfile_done(ledger, ledgerfile_bind(ledger, SQL_HEAD_SET, "bibb",
+	if (identity_sign(ledger->identity, LEDGER_CONTEXT, head->hash, CS_DIGEST_LEN, signature) ||
+	    ledgerfile_head_sign(ledger, head))
+		return cs_error_set(error, -EIO, "ledger '%s': the identity can't sign",
+				    ledger->path);
+	rc = ledgerfile_done(ledger, ledgerfile_bind(ledger, SQL_ENTRY_SIGN, "ib", head->seq,
+						     signature, sizeof(signature)), error);
+	if (rc)
+		return rc;
+	return ledgerfile_done(ledger, ledgerfile_bind(ledger, SQL_HEAD_SET, "bibb",
 					ledger->identity->public, (size_t)IDENTITY_PUBLIC_LEN,
 					head->seq, head->hash, (size_t)CS_DIGEST_LEN,
 					head->signature, (size_t)IDENTITY_SIGNATURE_LEN), error);
+}
+
+static int commit(struct ledger *ledger, struct cs_error *error)
+{
+	bool changed = ledger->head.seq != ledger->committed.seq;
+	int rc;
+
+	rc = changed ? sign(ledger, error) : 0;
 	if (!rc)
 		rc = ledgerfile_done(ledger, ledgerfile_bind(ledger, SQL_COMMIT, ""), error);
 	if (rc) {
 		rollback(ledger);
 		return rc;
 	}
-	ledger->committed = *head;
+	ledger->committed = ledger->head;
 	if (changed)
 		ledgerfile_head_write(ledger);
 	return 0;
@@ -899,6 +912,12 @@ static int settle(struct ledger *ledger, struct ledger_row *row, struct cs_error
  * @amount: millipoints: above 0 that @peer paid to this node, below 0 that this node paid to it
  * @now: Unix seconds
  * @error: gets the reason
+ *
+ * A payment settles what was earned and not paid yet, the earliest first, and is never more than
+ * that; so the sign says in which of two accounts it is, that of what @peer owes or that of what
+ * this node owes, and is no correction: the one never undoes the other. A payment that was recorded
+ * stays recorded, as all that is in the chain. One that was recorded too small is followed by the
+ * rest; one that was recorded too large by as much less the next time, when more has been earned.
  *
  * Return: 0; -ERANGE if it is more than was earned and not paid yet; -EINVAL if it is nothing; or
  * what else the file says.

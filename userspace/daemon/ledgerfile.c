@@ -41,7 +41,8 @@ static const char *const sql_text[SQL_MAX] = {
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_ENTRY_ADD] =
 		"INSERT INTO entries (seq, time, kind, peer, contract, digest, debit, credit,"
-		" amount, hash, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+		" amount, hash, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, x'')",
+	[SQL_ENTRY_SIGN] = "UPDATE entries SET signature = ?2 WHERE seq = ?1",
 	[SQL_ACCOUNT_GET] = "SELECT id, balance, through, rest FROM accounts WHERE name = ?1",
 	[SQL_ACCOUNT_ADD] = "INSERT INTO accounts (name, balance) VALUES (?1, ?2)",
 	[SQL_ACCOUNT_SET] = "UPDATE accounts SET balance = ?2 WHERE id = ?1",
@@ -81,6 +82,8 @@ static const char *const sql_text[SQL_MAX] = {
  * Version 1. entries.kind is enum ledger_kind, contracts.role enum ledger_role. Sums, balances and
  * what is open could be had from the entries; they are kept to be fast, and ledger_verify() checks
  * them. The index entries_item is what pays a message once only, whatever the program does.
+ *
+ * entries.signature: empty, but for the last one of a transaction.
  *
  * accounts.through: of an account of earned points, seq of the last earning that was settled in
  * full; rest: settled beyond that.

@@ -31,6 +31,7 @@ enum ledger_sql {
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_ENTRY_ADD,
+	SQL_ENTRY_SIGN,
 	SQL_ACCOUNT_GET,
 	SQL_ACCOUNT_ADD,
 	SQL_ACCOUNT_SET,
@@ -117,7 +118,8 @@ void ledgerfile_genesis(const uint8_t public[IDENTITY_PUBLIC_LEN], uint8_t hash[
  * struct ledger_row - an entry as it stands in the database
  * @entry: as it is read back
  * @hash: of it and all before
- * @signature: over @hash
+ * @signature: over @hash, if @signed_here
+ * @signed_here: it was the last one of a transaction
  * @contract: row of its contract, 0: none
  * @role: enum ledger_role in that contract
  * @debit: row of the account
@@ -127,6 +129,7 @@ struct ledger_row {
 	struct ledger_entry	entry;
 	uint8_t			hash[CS_DIGEST_LEN];
 	uint8_t			signature[IDENTITY_SIGNATURE_LEN];
+	bool			signed_here;
 	int64_t			contract;
 	int			role;
 	int64_t			debit;

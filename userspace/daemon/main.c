@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -96,6 +97,7 @@ static int make_device(struct daemon *daemon, struct cs_error *error)
 	rc = ops->seen_load(daemon->kernel, path, error);
 	if (rc && rc != -ENOENT)
 		return rc;
+	daemon->loaded = true;
 	return ops->device_up(daemon->kernel, error);
 }
 
@@ -181,20 +183,12 @@ static void on_look(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *daemon = data;
 	struct cs_error error = { "" };
-	uint64_t bytes = 0;
-	struct peer *peer;
 
 	(void)fd;
 	(void)what;
 	if (policy_power(daemon->config.policy.battery_dir, &daemon->power, &error))
 		log_debug("battery: %s", error.text);
 	look_at_plan(daemon);
-	for (peer = daemon->peers; peer; peer = peer->next)
-		if (peer->session)
-			bytes += peer->session->bytes_in + peer->session->bytes_out;
-	daemon->band_used = bytes > daemon->band_last ?
-				    (bytes - daemon->band_last) / LOOK_SECONDS : 0;
-	daemon->band_last = bytes;
 }
 
 static void save_seen(struct daemon *daemon)
@@ -254,11 +248,15 @@ static int open_state(struct daemon *daemon, struct cs_error *error)
 	rc = ledger_open(&daemon->ledger, path, &daemon->identity, error);
 	if (!rc)
 		rc = store_open(&daemon->store, &config->store, error);
-	if (rc || !config->policy.plan_interface[0])
+	if (rc)
 		return rc;
+	/* also without a plan: a reload may bring one */
 	path_in_state(daemon, "plan", path);
-	rc = policy_plan_load(&daemon->plan, path, error);
-	return rc == -ENOENT ? 0 : rc;
+	rc = policy_plan_open(&daemon->plan, &config->policy, path, error);
+	if (rc != -EBADMSG)
+		return rc;
+	log_error("data plan: %s", error->text);
+	return 0;
 }
 
 static int open_device(struct daemon *daemon, struct cs_error *error)
@@ -333,7 +331,7 @@ static void close_all(struct daemon *daemon)
 	intake_close(daemon);
 	if (daemon->kernel) {
 		/* ports, peers and keys stay: the kernel goes on without the daemon */
-		if (daemon->kernel->lladdr[0] || daemon->kernel->lladdr[5])
+		if (daemon->loaded)
 			save_seen(daemon);
 		daemon->kernel->ops->stop(daemon->kernel);
 	}
@@ -379,7 +377,8 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 		config_free(&daemon->config);
 		daemon->config = config;
 		log_init(config.level);
-		store_configure(daemon->store, &daemon->config.store);
+		if (store_configure(daemon->store, &daemon->config.store, &error))
+			log_error("store: %s", error.text);
 		port_reload(daemon);
 		peer_rejudge_all(daemon);
 		gateway_close(daemon);
@@ -485,6 +484,18 @@ static int run(struct daemon *daemon, bool ingest)
 	return rc ? 1 : 0;
 }
 
+/*
+ * What is large is given back to the kernel when it is freed. glibc would keep ever more of it, for
+ * speed, once something large was freed.
+ */
+static void lean_malloc(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -527,6 +538,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "crowdshared: '%s' is not expected here\n%s", argv[optind], usage);
 		return 2;
 	}
+	lean_malloc();
 	log_init(LOG_LEVEL_INFO);
 	if (config_load(&daemon.config, path, &error)) {
 		fprintf(stderr, "crowdshared: %s\n", error.text);

@@ -12,8 +12,8 @@
  * before, those of one destination and receiver at a time, one offer at a time. A bid within the
  * configured price and budget is accepted; others wait for a person, or are rejected.
  *
- * A refusal that may pass (full, battery, plan, rate) lets the same messages be offered again,
- * after the time between two reconciliations.
+ * A refusal that may pass (full, battery, plan, rate), or no answer, lets the same messages be
+ * offered again, after a while.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +33,8 @@
 #define KEPT		128	/* offers that ended and are still shown */
 #define ANSWER_SECONDS	30
 #define SECOND		1000000000ull
+#define SHARE		10000
+#define OPEN_MAX	4	/* offers of a peer that wait: an honest one makes one at a time */
 
 /**
  * struct offers - all offers
@@ -139,6 +141,22 @@ static void end(struct offer *offer, enum offer_state state, enum policy_reason 
 
 /* --- The seller --- */
 
+/* The direction that is fuller: what is taken has to go on, too. */
+static void fill_band(const struct daemon *daemon, struct bid_input *input)
+{
+	const struct config_store *config = &daemon->config.store;
+	uint64_t in, out;
+
+	intake_band(daemon, &in, &out);
+	input->band_used = in;
+	input->band_limit = config->in;
+	if (!config->out ||
+	    (config->in && bid_scale(in, SHARE, config->in) >= bid_scale(out, SHARE, config->out)))
+		return;
+	input->band_used = out;
+	input->band_limit = config->out;
+}
+
 /**
  * offer_price() - what this node asks for now
  * @daemon: whose
@@ -164,8 +182,7 @@ void offer_price(struct daemon *daemon, uint32_t rating, struct bid_terms *terms
 	store_stats(daemon->store, &store);
 	input.store_used = store.bytes;
 	input.store_quota = store.quota;
-	input.band_used = daemon->band_used;
-	input.band_limit = config->store.in + config->store.out;
+	fill_band(daemon, &input);
 	bid_price(&input, terms);
 }
 
@@ -194,7 +211,7 @@ static bool known(struct daemon *daemon, const struct proto_offer_item *item)
 static enum policy_reason choose(struct offer *offer)
 {
 	struct daemon *daemon = offer->peer->daemon;
-	uint64_t now = daemon_now(), bytes = 0;
+	uint64_t now = daemon_now(), cost = 0;
 	size_t i, live = 0, count = 0;
 
 	for (i = 0; i < offer->nr_items; i++) {
@@ -204,15 +221,27 @@ static enum policy_reason choose(struct offer *offer)
 		if (known(daemon, &offer->items[i]))
 			continue;
 		count++;
-		bytes += offer->items[i].size;
+		cost += store_cost(daemon->store, offer->items[i].size);
 		offer->wanted[i / 8] |= 1 << i % 8;
 	}
 	if (!live)
 		return POLICY_EXPIRED;
 	if (!count)
 		return POLICY_DUPLICATE;
-	return store_would_fit(daemon->store, bytes, offer->address, now) ? POLICY_NONE :
-									     POLICY_FULL;
+	cost += deal_reserved(daemon);
+	return store_would_fit(daemon->store, cost, offer->address, now) ? POLICY_NONE :
+									    POLICY_FULL;
+}
+
+/* Each bid is kept until it has an answer. */
+static bool too_many(const struct peer *peer)
+{
+	const struct offer *offer;
+	unsigned int open = 0;
+
+	for (offer = peer->daemon->offers->list; offer; offer = offer->next)
+		open += offer->peer == peer && !offer->out && !ended(offer);
+	return open > OPEN_MAX;
 }
 
 static enum policy_reason judge(struct offer *offer)
@@ -221,8 +250,8 @@ static enum policy_reason judge(struct offer *offer)
 	const struct config_policy *config = &peer->daemon->config.policy;
 	enum policy_reason reason;
 
-	peer->offers.rate = config->offers;
-	if (!policy_bucket_take(&peer->offers, 1, daemon_ticks()))
+	policy_bucket_set(&peer->offers, config->offers, daemon_ticks());
+	if (!policy_bucket_take(&peer->offers, 1, daemon_ticks()) || too_many(peer))
 		return POLICY_RATE;
 	if (peer->state != CROWDSHARE_PEER_CONTRACT || peer->rating < config->min_rating)
 		return POLICY_POLICY;
@@ -309,7 +338,11 @@ static void on_accept(struct peer *peer, const struct proto_accept *accept)
 	struct cs_error error = { "" };
 	struct offer *offer = find(peer, false, accept->offer);
 
-	if (offer && offer->state == OFFER_BID && !deal_sign(offer, accept, &letter, &error)) {
+	if (offer && offer->state != OFFER_BID) {
+		log_warning("%s: accepts what it has accepted", peer_label(peer));
+		return;
+	}
+	if (offer && !deal_sign(offer, accept, &letter, &error)) {
 		end(offer, OFFER_ACCEPTED, POLICY_NONE);
 		session_send(peer->session, &letter);
 		return;
@@ -353,6 +386,19 @@ static int accept_bid(struct offer *offer, struct cs_error *error)
 	return rc ? cs_error_set(error, rc, "the session is gone") : 0;
 }
 
+/* Millipoints that were accepted and are not in the ledger yet: the seller has to sign. */
+static uint64_t accepted(const struct daemon *daemon)
+{
+	const struct offer *offer;
+	uint64_t sum = 0;
+
+	for (offer = daemon->offers->list; offer; offer = offer->next)
+		if (offer->out && offer->state == OFFER_ACCEPTED &&
+		    __builtin_add_overflow(sum, offer->total, &sum))
+			return UINT64_MAX;
+	return sum;
+}
+
 /* Is a bid within what the configuration accepts? */
 static enum policy_reason within(const struct offer *offer)
 {
@@ -360,6 +406,7 @@ static enum policy_reason within(const struct offer *offer)
 	const struct config_offers *config = &daemon->config.offers;
 	struct cs_error error = { "" };
 	int64_t promised;
+	uint64_t spent;
 
 	if (offer->rate > config->max_price)
 		return POLICY_PRICE;
@@ -369,7 +416,8 @@ static enum policy_reason within(const struct offer *offer)
 		log_error("ledger: %s", error.text);
 		return POLICY_ERROR;
 	}
-	if (offer->total > config->budget || (uint64_t)promised > config->budget - offer->total)
+	if (__builtin_add_overflow((uint64_t)promised, accepted(daemon), &spent) ||
+	    __builtin_add_overflow(spent, offer->total, &spent) || spent > config->budget)
 		return POLICY_BUDGET;
 	return POLICY_NONE;
 }
@@ -380,6 +428,7 @@ static void on_bid(struct peer *peer, const struct proto_bid *bid)
 	struct offer *offer = find(peer, true, bid->offer);
 	struct cs_error error = { "" };
 	enum policy_reason reason;
+	uint64_t wait;
 
 	if (!offer || offer->state != OFFER_ASKED || bid->nr_wanted != offer->nr_items)
 		return;
@@ -389,7 +438,9 @@ static void on_bid(struct peer *peer, const struct proto_bid *bid)
 	offer->rate = bid->rate;
 	offer->expiry = bid->expiry;
 	offer->state = OFFER_BID;
-	offer->deadline = daemon_ticks() + (uint64_t)config->wait * SECOND;
+	/* a person's answer would come too late when the bid stands no more */
+	wait = bid->valid < config->wait ? bid->valid : config->wait;
+	offer->deadline = daemon_ticks() + wait * SECOND;
 	reason = total(offer) ? POLICY_PRICE : within(offer);
 	if (!reason && accept_bid(offer, &error)) {
 		log_error("offer %llu: %s", (unsigned long long)offer->show, error.text);
@@ -400,11 +451,16 @@ static void on_bid(struct peer *peer, const struct proto_bid *bid)
 	reject(offer, reason);
 }
 
-/* These messages may be offered again. */
+/* These messages may be offered again, but not at once. */
 static void forget(struct offer *offer)
 {
-	if (offer->peer)
-		idset_clear(&offer->peer->offered);
+	struct peer *peer = offer->peer;
+	size_t i;
+
+	for (i = 0; peer && i < offer->nr_items; i++)
+		idset_del(&peer->offered, offer->items[i].digest);
+	if (peer)
+		peer->unasked = daemon_ticks() + peer->daemon->config.store.reconcile * SECOND;
 }
 
 static void on_no(struct peer *peer, const struct proto_no *no)
@@ -415,16 +471,17 @@ static void on_no(struct peer *peer, const struct proto_no *no)
 		return;
 	end(offer, OFFER_REFUSED, no->reason);
 	if (no->reason == POLICY_FULL || no->reason == POLICY_BATTERY ||
-	    no->reason == POLICY_PLAN || no->reason == POLICY_RATE) {
+	    no->reason == POLICY_PLAN || no->reason == POLICY_RATE)
 		forget(offer);
-		peer->offer_after = daemon_ticks() + peer->daemon->config.store.reconcile * SECOND;
-	}
 }
 
 static void on_reject(struct peer *peer, const struct proto_reject *rejected)
 {
 	struct offer *offer = find(peer, false, rejected->offer);
 
+	/* what was signed is not rejected any more */
+	if (offer && offer->state != OFFER_BID)
+		return;
 	if (!offer)
 		offer = find(peer, true, rejected->offer);
 	if (offer)
@@ -486,6 +543,7 @@ void offer_letter(struct peer *peer, const struct proto_letter *letter)
  * @letter: the offer
  * @items: its messages
  * @any: @letter has a destination
+ * @covered: being given under a contract that is in force
  * @only: only these, NULL: all that it was not asked about
  */
 struct gather {
@@ -493,6 +551,7 @@ struct gather {
 	struct proto_letter	letter;
 	struct proto_offer_item	items[PROTO_ITEMS_MAX];
 	bool			any;
+	struct idset		covered;
 	const struct idset	*only;
 };
 
@@ -505,6 +564,8 @@ static int gather_item(const struct store_item *item, void *data)
 
 	if (!intake_may_pass(item, daemon_now()) ||
 	    !memcmp(item->peer, gather->peer->address, CS_ADDR_LEN))
+		return 0;
+	if (idset_has(&gather->covered, item->digest))
 		return 0;
 	if (gather->only ? !idset_has(gather->only, item->digest) :
 			   idset_has(&gather->peer->offered, item->digest))
@@ -548,6 +609,7 @@ static int make(struct peer *peer, const struct idset *only)
 	struct proto_offer *letter = &gather.letter.offer;
 	struct offer *offer = NULL;
 	size_t i, count;
+	int rc;
 
 	gather.peer = peer;
 	gather.only = only;
@@ -556,7 +618,12 @@ static int make(struct peer *peer, const struct idset *only)
 	letter->items = gather.items;
 	letter->nr_items = 0;
 	letter->offer = peer->daemon->offers->next_id++;
-	store_each(peer->daemon->store, gather_item, &gather);
+	rc = deal_cover(peer, &gather.covered);
+	if (!rc)
+		store_each(peer->daemon->store, gather_item, &gather);
+	idset_clear(&gather.covered);
+	if (rc)
+		return rc;
 	count = letter->nr_items;
 	if (count)
 		offer = offer_new(peer, true, letter);
@@ -578,7 +645,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	for (peer = daemon->peers; peer; peer = peer->next) {
 		if (!peer->session || peer->state != CROWDSHARE_PEER_CONTRACT || asking(peer) ||
-		    daemon_ticks() < peer->offer_after)
+		    daemon_ticks() < peer->unasked)
 			continue;
 		if (make(peer, NULL) > 0)
 			wait = (struct timeval) { 1, 0 };
@@ -598,12 +665,15 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 	for (offer = daemon->offers->list; offer; offer = offer->next) {
 		if (ended(offer) || now < offer->deadline)
 			continue;
-		if (offer->out && offer->state == OFFER_BID)
+		if (offer->out && offer->state == OFFER_BID) {
 			reject(offer, POLICY_TIMEOUT);
-		else if (offer->state == OFFER_ACCEPTED && !offer->out)
+		} else if (offer->state == OFFER_ACCEPTED && !offer->out) {
 			offer->state = OFFER_DONE;
-		else
+		} else {
+			if (offer->out)
+				forget(offer);
 			end(offer, OFFER_REFUSED, POLICY_TIMEOUT);
+		}
 	}
 	evtimer_add(daemon->offers->clock, &second);
 }
@@ -853,10 +923,8 @@ int offer_make(struct daemon *daemon, struct peer *peer, const json_t *digests,
 	if (asking(peer))
 		return cs_error_set(error, -EBUSY, "an offer to %s is under way",
 				    peer_label(peer));
-	if (!digests) {
+	if (!digests)
 		idset_clear(&peer->offered);
-		deal_offered(peer);
-	}
 	rc = parse_digests(digests, &only, error);
 	if (!rc)
 		rc = make(peer, digests ? &only : NULL);

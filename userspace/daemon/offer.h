@@ -9,6 +9,7 @@
 
 #include "daemon/bid.h"
 #include "daemon/daemon.h"
+#include "daemon/idset.h"
 #include "daemon/proto.h"
 
 /*
@@ -107,8 +108,8 @@ enum policy_reason offer_refuses(struct daemon *daemon);
 int deal_open(struct daemon *daemon, struct cs_error *error);
 void deal_close(struct daemon *daemon);
 void deal_peer_up(struct peer *peer);
-void deal_offered(struct peer *peer);
 void deal_peer_gone(struct peer *peer);
+int deal_cover(const struct peer *peer, struct idset *covered);
 bool deal_id_taken(struct daemon *daemon, const struct peer *peer, uint32_t id);
 int deal_propose(struct offer *offer, struct proto_letter *accept, struct contract *contract,
 		 struct cs_error *error);
@@ -118,6 +119,7 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 void deal_letter(struct peer *peer, const struct proto_letter *letter);
 bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN]);
+uint64_t deal_reserved(const struct daemon *daemon);
 void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 unsigned int deal_count(const struct daemon *daemon);
 const struct contract *deal_contract(const struct daemon *daemon,

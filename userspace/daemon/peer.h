@@ -58,7 +58,7 @@ struct peer_rx_key {
  * @receipts: bucket of receipts that it passes on
  * @sync: reconciliation with it
  * @offered: messages that it was asked about
- * @offer_after: daemon_ticks() before which it is asked about no more by itself
+ * @unasked: daemon_ticks() until which this node does not ask it by itself
  */
 struct peer {
 	struct peer		*next;
@@ -93,7 +93,7 @@ struct peer {
 	struct policy_bucket	receipts;
 	struct sync		sync;
 	struct idset		offered;
-	uint64_t		offer_after;
+	uint64_t		unasked;
 };
 
 /* session.c calls these */

@@ -373,7 +373,7 @@ static int plan_parse(struct policy_plan *plan, const char *text, size_t len, co
 
 	if (sscanf(text, "crowdshare plan %9u\n", &version) != 1)
 		return cs_error_set(error, -EBADMSG,
-				    "%s: no file of a data plan; move it away to count anew", path);
+				    "%s: no file of a data plan", path);
 	if (version != PLAN_VERSION)
 		return cs_error_set(error, -EBADMSG,
 				    "%s: version %u is not known to this program, which knows %d",
@@ -383,8 +383,7 @@ static int plan_parse(struct policy_plan *plan, const char *text, size_t len, co
 	/* what does not give the same text was not in it, or is damaged */
 	if (plan_text(&read, again) != len || memcmp(text, again, len))
 		return cs_error_set(error, -EBADMSG,
-				    "%s: damaged, wrong checksum; move it away to begin anew",
-				    path);
+				    "%s: damaged, wrong checksum", path);
 	*plan = read;
 	return 0;
 }
@@ -418,6 +417,40 @@ int policy_plan_load(struct policy_plan *plan, const char *path, struct cs_error
 				    strerror(-rc));
 	text[len] = 0;
 	return plan_parse(plan, text, len, path, error);
+}
+
+/**
+ * policy_plan_open() - read what was counted before, or go on without it
+ * @plan: gets it
+ * @config: the plan
+ * @path: of the file
+ * @error: gets the reason of a failure, and what was done about it
+ *
+ * What a damaged file held is not known. To count anew could cost money, and to give up would stop
+ * the node for a file of five lines. So it is put aside, as PATH.damaged, and the plan is taken to
+ * be used up until its month ends, over restarts too; who knows better removes the new file.
+ *
+ * Return: 0; -EBADMSG if the file was damaged, @plan holds nonetheless; or another negative errno.
+ */
+int policy_plan_open(struct policy_plan *plan, const struct config_policy *config,
+		     const char *path, struct cs_error *error)
+{
+	struct cs_error why = { "" };
+	char aside[PATH_MAX];
+	int rc;
+
+	rc = policy_plan_load(plan, path, &why);
+	if (rc != -EBADMSG)
+		return rc ? cs_error_set(error, rc, "%s", why.text) : 0;
+	memset(plan, 0, sizeof(*plan));
+	plan->used = config->plan_bytes;
+	if (snprintf(aside, sizeof(aside), "%s.damaged", path) >= (int)sizeof(aside) ||
+	    rename(path, aside))
+		return cs_error_set(error, rc, "%.300s; it can't be put aside (%s), and the plan "
+				    "is taken to be used up until its month ends", why.text,
+				    strerror(errno));
+	return cs_error_set(error, rc, "%.300s; it was put aside, and the plan is taken to be used "
+			    "up until its month ends: remove %.100s to count anew", why.text, path);
 }
 
 /* Under one name, not a random one: what is killed while it writes leaves no more than one file. */
@@ -521,6 +554,26 @@ enum policy_reason policy_refuses(const struct config_policy *config,
 	if (config->plan_bytes && plan->used >= config->plan_bytes && !config->plan_overage)
 		return POLICY_PLAN;
 	return POLICY_NONE;
+}
+
+/**
+ * policy_bucket_set() - set a rate limit; that may be done before each use
+ * @bucket: the limit
+ * @rate: units a second, 0: no limit
+ * @now_ns: a clock that no one sets
+ *
+ * What passed on credit is so many units: at a higher rate they are paid off sooner.
+ */
+void policy_bucket_set(struct policy_bucket *bucket, uint64_t rate, uint64_t now_ns)
+{
+	uint64_t debt = bucket->tat > now_ns ? bucket->tat - now_ns : 0;
+
+	if (rate == bucket->rate)
+		return;
+	debt = rate ? bid_scale(debt, bucket->rate, rate) : 0;
+	if (__builtin_add_overflow(now_ns, debt, &bucket->tat))
+		bucket->tat = UINT64_MAX;
+	bucket->rate = rate;
 }
 
 /**

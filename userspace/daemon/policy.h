@@ -76,6 +76,9 @@ struct policy_plan {
 int policy_power(const char *dir, struct policy_power *power, struct cs_error *error);
 /* No file: nothing used yet. -EBADMSG: damaged; it is left as it is and must not be saved over. */
 int policy_plan_load(struct policy_plan *plan, const char *path, struct cs_error *error);
+/* Likewise; but a damaged file is put aside, and the plan is taken to be used up. */
+int policy_plan_open(struct policy_plan *plan, const struct config_policy *config,
+		     const char *path, struct cs_error *error);
 int policy_plan_save(const struct policy_plan *plan, const char *path, struct cs_error *error);
 void policy_plan_count(struct policy_plan *plan, const struct config_policy *config, uint64_t rx,
 		       uint64_t tx, int64_t now);
@@ -90,7 +93,7 @@ enum policy_reason policy_refuses(const struct config_policy *config,
 
 /**
  * struct policy_bucket - a rate limit in units a second that lets one second's worth pass at once
- * @rate: units a second, 0: no limit; who raises it sets @tat to 0, or old debts last
+ * @rate: units a second, 0: no limit; changed by policy_bucket_set()
  * @tat: ns of the monotonic clock: when the bucket will be full again
  */
 struct policy_bucket {
@@ -98,6 +101,7 @@ struct policy_bucket {
 	uint64_t	tat;
 };
 
+void policy_bucket_set(struct policy_bucket *bucket, uint64_t rate, uint64_t now_ns);
 bool policy_bucket_take(struct policy_bucket *bucket, uint64_t units, uint64_t now_ns);
 
 #endif /* CSD_POLICY_H */

@@ -35,6 +35,7 @@
 #include "daemon/policy.h"
 #include "daemon/proto.h"
 #include "daemon/reconcile.h"
+#include "lib/utf8.h"
 
 #define LENGTH_LEN	4
 #define HEAD_MAX	9	/* bytes before the content of a data item */
@@ -302,41 +303,6 @@ static const uint8_t *pointer_of(const struct proto_letter *letter, const struct
 
 /* --- What is right on both ways --- */
 
-/* The character at the beginning of a text, and how long it is; 0: that is not UTF-8 (RFC 3629). */
-static size_t utf8(const uint8_t *p, size_t len, uint32_t *character)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t i, n = *p < 0x80 ? 1 : *p < 0xc0 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 :
-		      *p < 0xf8 ? 4 : 0;
-	uint32_t c = n > 1 ? *p & (0x7f >> n) : *p;
-
-	if (n > len)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || c < least[n])
-		return 0;
-	*character = c;
-	return n;
-}
-
-/* The text goes to a log and to a terminal, so it may not hold what controls these. */
-static bool text_ok(const uint8_t *text, size_t len)
-{
-	uint32_t c;
-	size_t n;
-
-	for (; len; text += n, len -= n) {
-		n = utf8(text, len, &c);
-		if (!n || c < 0x20 || (c >= 0x7f && c < 0xa0))
-			return false;
-	}
-	return true;
-}
-
 /**
  * proto_message_len() - how long is the message that begins here?
  * @data: bytes from whoever
@@ -384,7 +350,8 @@ static const char *content_wrong(enum kind kind, const uint8_t *data, size_t len
 		return "is not whole messages, or too many";
 	if (kind == KIND_STATES && !states_ok(data, len))
 		return "has a state that is not known";
-	if (kind == KIND_TEXT && !text_ok(data, len))
+	/* it goes to a log and to a terminal, so it may not hold what controls these */
+	if (kind == KIND_TEXT && !cs_utf8_ok(data, len))
 		return "is not UTF-8 without control characters";
 	return NULL;
 }

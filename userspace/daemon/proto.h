@@ -56,7 +56,7 @@ enum proto_type {
 	PROTO_CANCEL,		/* messages were delivered */
 	PROTO_RECEIPT,		/* of an ingest, on its way to those whose contract it pays */
 	PROTO_BYE,
-	PROTO_CONTRACT,		/* that both signed, from the seller: the buyer may have lost it */
+	PROTO_CONTRACT,		/* that both signed, from the seller: the buyer may lack it */
 	PROTO_RECEIPT_ACK,	/* answer to a RECEIPT of a peer: what of it holds */
 	PROTO_DELIVER,		/* messages, from a gateway to an ingest */
 	PROTO_ACK,		/* answer to a DELIVER, behind the RECEIPTs and the CANCEL of it */

@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
@@ -191,11 +192,12 @@ struct passing {
 };
 
 /* Who gave this node a message? What neither store nor tombstone knows, a contract may. */
-static bool given(struct daemon *daemon, const uint8_t *digest, struct cancel_given *from,
-		  uint8_t uid[CONTRACT_UID_LEN])
+static bool given(struct daemon *daemon, const uint8_t *digest, struct store_given *from,
+		  uint8_t uid[CONTRACT_UID_LEN], bool *any_port)
 {
 	const struct contract *contract;
 
+	*any_port = false;
 	memset(uid, 0, CONTRACT_UID_LEN);
 	if (cancel_given(daemon, digest, from)) {
 		if (!from->own)
@@ -208,7 +210,7 @@ static bool given(struct daemon *daemon, const uint8_t *digest, struct cancel_gi
 	memset(from, 0, sizeof(*from));
 	identity_address(contract->buyer, from->peer);
 	memcpy(from->destination, contract->destination, CS_ADDR_LEN);
-	from->any_port = true;
+	*any_port = true;
 	return true;
 }
 
@@ -235,10 +237,11 @@ static void add_heir(struct passing *passing, const uint8_t peer[CS_ADDR_LEN],
 }
 
 /* Is a message what a receipt says it is? */
-static bool fits(const struct proto_receipt *receipt, const struct cancel_given *from)
+static bool fits(const struct proto_receipt *receipt, const struct store_given *from,
+		 bool any_port)
 {
 	return !memcmp(receipt->destination, from->destination, CS_ADDR_LEN) &&
-	       (from->any_port || receipt->port == from->port);
+	       (any_port || receipt->port == from->port);
 }
 
 /* Finds out where each of the messages came from. */
@@ -248,17 +251,18 @@ static enum receipt_refusal sort(struct passing *passing, uint64_t messages)
 	struct daemon *daemon = passing->daemon;
 	struct receipt_stats *stats = &daemon->receipts->stats;
 	uint8_t uid[CONTRACT_UID_LEN];
-	struct cancel_given from;
+	struct store_given from;
+	bool any_port;
 	size_t i;
 
 	for (i = 0; i < receipt->nr_digests; i++) {
 		if (!(messages & 1ull << i))
 			continue;
-		if (!given(daemon, receipt_digest(receipt, i), &from, uid)) {
+		if (!given(daemon, receipt_digest(receipt, i), &from, uid, &any_port)) {
 			stats->unknown++;
 			continue;
 		}
-		if (!fits(receipt, &from))
+		if (!fits(receipt, &from, any_port))
 			return RECEIPT_REFUSAL_MESSAGE;
 		if (from.own && !passing->proven)
 			return RECEIPT_REFUSAL_RECEIVER;
@@ -365,6 +369,7 @@ static void after(struct passing *passing)
 	for (i = 0; i < receipt->nr_digests; i++)
 		if (passing->own & 1ull << i)
 			store_flag(daemon->store, receipt_digest(receipt, i), STORE_DELIVERED, 0);
+	intake_changed(daemon);
 	if (passing->nr_heirs)
 		count_waiting(daemon);
 	for (i = 0; i < passing->nr_heirs; i++) {
@@ -464,7 +469,7 @@ static enum receipt_refusal judge(struct peer *peer, const struct proto_receipt 
 	enum receipt_refusal refusal;
 	int rc;
 
-	peer->receipts.rate = SIGNATURES_RATE;
+	policy_bucket_set(&peer->receipts, SIGNATURES_RATE, daemon_ticks());
 	if (!policy_bucket_take(&peer->receipts, 1 + receipt->nr_endorsements, daemon_ticks()))
 		return RECEIPT_REFUSAL_RATE;
 	if (receipt_verify(receipt, error))
@@ -525,7 +530,7 @@ static void refuse(struct peer *peer, const struct proto_receipt *receipt,
 	struct receipts *receipts = peer->daemon->receipts;
 
 	receipts->stats.refused[refusal]++;
-	receipts->lines.rate = LINES_RATE;
+	policy_bucket_set(&receipts->lines, LINES_RATE, daemon_ticks());
 	if (policy_bucket_take(&receipts->lines, 1, daemon_ticks()))
 		log_warning("%s: a receipt is refused: %s%s%s", peer_label(peer),
 			    refusals[refusal].text, error->text[0] ? ": " : "", error->text);
@@ -563,6 +568,7 @@ static void earns_no_more(struct daemon *daemon, const struct proto_receipt *rec
 	for (i = 0; i < receipt->nr_digests; i++)
 		if (messages & 1ull << i)
 			store_flag(daemon->store, receipt_digest(receipt, i), 0, STORE_EARNS);
+	intake_changed(daemon);
 }
 
 /* What of it the peer takes this node earns, under the contract that it claimed. */

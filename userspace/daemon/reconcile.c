@@ -186,18 +186,26 @@ static uint64_t hash_of(const struct reconcile *reconcile, const uint8_t *id)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* The least s with s * s >= x, for 0 < x < 2^63; digit by digit, without a branch to mispredict. */
+/*
+ * The least s with s * s >= x, for 0 < x < 2^63. Heron's rule on x shifted left until one of its
+ * first two bits is set: each step has twice as many right bits as the one before, of 2, 4, 8, 16
+ * and 32 that are wanted.
+ */
 static uint64_t root_up(uint64_t x)
 {
-	uint64_t root = 0, rest = x, bit = 1ull << ((63 - __builtin_clzll(x)) & ~1), fits;
+	unsigned int shift = __builtin_clzll(x) & ~1u;
+	uint64_t n = x << shift, root;
+	uint32_t u = 1 + (n >> 62);
 
-	while (bit) {
-		fits = -(uint64_t)(rest >= root + bit);
-		rest -= (root + bit) & fits;
-		root = (root >> 1) + (bit & fits);
-		bit >>= 2;
-	}
-	return root + !!rest;
+	u = (u << 1) + (uint32_t)(n >> 59) / u;
+	u = (u << 3) + (uint32_t)(n >> 53) / u;
+	u = (u << 7) + (uint32_t)(n >> 41) / u;
+	root = (((uint64_t)u << 15) + (n >> 17) / u) >> shift / 2;
+	while (root * root < x)
+		root++;
+	while ((root - 1) * (root - 1) >= x)
+		root--;
+	return root;
 }
 
 /*

@@ -38,6 +38,7 @@
 #include "daemon/log.h"
 #include "daemon/peer.h"
 #include "daemon/session.h"
+#include "lib/utf8.h"
 
 #define HEAD_LEN		4
 #define GREETING_MAX		4096		/* bytes of a letter before HELLO */
@@ -211,11 +212,13 @@ static void log_end(struct session *session, const char *why)
 static void send_bye(struct session *session, const char *why)
 {
 	struct proto_letter letter = { .type = PROTO_BYE };
+	char text[PROTO_TEXT_MAX + 1];
 	uint8_t *data;
 	size_t len;
 
-	letter.bye.text = why;
-	letter.bye.len = strnlen(why, PROTO_TEXT_MAX);
+	/* it may name what is no text: an interface, a file */
+	letter.bye.text = cs_utf8_clean(text, sizeof(text), why);
+	letter.bye.len = strlen(text);
 	if (proto_encode(&letter, &data, &len))
 		return;
 	bufferevent_write(session->bev, data, len);

@@ -18,6 +18,7 @@
 #include "daemon/receiver.h"
 #include "daemon/status.h"
 #include "lib/hex.h"
+#include "lib/utf8.h"
 
 #define LIST_MAX 10000
 
@@ -69,6 +70,14 @@ static int get_digest(const json_t *request, uint8_t digest[CS_DIGEST_LEN],
 
 /* --- Status --- */
 
+/* The name of an interface is bytes, one of the configuration in any encoding; JSON is UTF-8. */
+static json_t *name_json(const char *name)
+{
+	char text[CONFIG_NAME_LEN];
+
+	return json_string(cs_utf8_clean(text, sizeof(text), name));
+}
+
 static unsigned int count_peers(const struct daemon *daemon, const struct port *port)
 {
 	const struct peer *peer;
@@ -85,10 +94,10 @@ static json_t *ports_json(const struct daemon *daemon)
 	json_t *list = json_array();
 
 	for (port = daemon->ports; port; port = port->next)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:I}", "interface",
-						      port->link.name, "up", port->link.up,
-						      "attached", port->attached, "peers",
-						      INT(count_peers(daemon, port))));
+		json_array_append_new(list, json_pack("{s:o, s:b, s:b, s:I}", "interface",
+						      name_json(port->link.name), "up",
+						      port->link.up, "attached", port->attached,
+						      "peers", INT(count_peers(daemon, port))));
 	return list;
 }
 
@@ -108,7 +117,7 @@ static json_t *store_json(struct daemon *daemon)
 
 static json_t *device_json(struct daemon *daemon)
 {
-	json_t *device = json_pack("{s:s}", "name", daemon->config.device.name);
+	json_t *device = json_pack("{s:o}", "name", name_json(daemon->config.device.name));
 	struct cs_error error = { "" };
 	uint32_t count, max;
 
@@ -193,11 +202,12 @@ static json_t *peer_json(const struct peer *peer)
 	text_of(peer->address, address);
 	snprintf(lladdr, sizeof(lladdr), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		 mac[3], mac[4], mac[5]);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I,"
+	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I,"
 			 " s:I, s:I, s:o*}",
-			 "address", address, "name", peer->name, "port", peer->port->link.name,
-			 "lladdr", lladdr, "state", peer_state_name(peer->state), "rating",
-			 INT(peer->rating), "since", INT(peer->since), "rx_bytes",
+			 "address", address, "name", name_json(peer->name), "port",
+			 name_json(peer->port->link.name), "lladdr", lladdr, "state",
+			 peer_state_name(peer->state), "rating", INT(peer->rating), "since",
+			 INT(peer->since), "rx_bytes",
 			 INT(peer->session ? peer->session->bytes_in : 0), "tx_bytes",
 			 INT(peer->session ? peer->session->bytes_out : 0), "key_epoch",
 			 INT(peer->epoch), "offset", INT(peer->offset), "status",
@@ -334,8 +344,9 @@ static int list_item(const struct store_item *item, void *data)
 	struct listing *listing = data;
 
 	cs_hex(digest, item->digest, CS_DIGEST_LEN);
-	if (strncmp(digest, listing->prefix, strlen(listing->prefix)) ||
-	    strcmp(digest, listing->after) <= 0)
+	if (strncasecmp(digest, listing->prefix, strlen(listing->prefix)))
+		return 1; /* beyond those that begin with it */
+	if (strcasecmp(digest, listing->after) <= 0)
 		return 0;
 	text_of(item->destination, destination);
 	text_of(item->peer, peer);
@@ -349,20 +360,41 @@ static int list_item(const struct store_item *item, void *data)
 	return json_array_size(listing->list) >= listing->limit;
 }
 
+/* The least digest that begins with these digits. */
+static int least_digest(const char *digits, uint8_t digest[CS_DIGEST_LEN], struct cs_error *error)
+{
+	char text[2 * CS_DIGEST_LEN + 1];
+	size_t len = strlen(digits);
+
+	memset(text, '0', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	if (len < sizeof(text))
+		memcpy(text, digits, len);
+	if (len >= sizeof(text) || cs_unhex(text, digest, CS_DIGEST_LEN) != CS_DIGEST_LEN)
+		return cs_error_set(error, -EINVAL, "'%.140s' is not the beginning of a digest: up "
+				    "to 128 hexadecimal digits", digits);
+	return 0;
+}
+
 static json_t *on_store_list(struct daemon *daemon, const json_t *request, struct cs_error *error)
 {
 	const char *prefix = json_string_value(json_object_get(request, "digest"));
 	const char *after = json_string_value(json_object_get(request, "after"));
 	json_int_t limit = json_integer_value(json_object_get(request, "limit"));
 	struct listing listing = {
-		.list = json_array(),
 		.prefix = prefix ? prefix : "",
 		.after = after ? after : "",
 		.limit = limit > 0 && limit < LIST_MAX ? limit : LIST_MAX,
 	};
+	uint8_t first[CS_DIGEST_LEN], least[CS_DIGEST_LEN];
 
-	(void)error;
-	store_each(daemon->store, list_item, &listing);
+	if (least_digest(listing.prefix, first, error) ||
+	    least_digest(listing.after, least, error))
+		return NULL;
+	if (memcmp(first, least, sizeof(first)) < 0)
+		memcpy(first, least, sizeof(first));
+	listing.list = json_array();
+	store_each_from(daemon->store, first, list_item, &listing);
 	return listing.list;
 }
 
@@ -474,8 +506,8 @@ static json_t *on_settle(struct daemon *daemon, const json_t *request, struct cs
 	json_int_t amount = json_integer_value(json_object_get(request, "amount"));
 	uint8_t address[CS_ADDR_LEN];
 
-	if (!text || inet_pton(AF_INET6, text, address) != 1 || amount <= 0) {
-		cs_error_set(error, -EINVAL, "a peer's address and an amount above 0 are needed");
+	if (!text || inet_pton(AF_INET6, text, address) != 1 || !amount) {
+		cs_error_set(error, -EINVAL, "a peer's address and an amount are needed");
 		return NULL;
 	}
 	return ledger_settle(daemon->ledger, address, amount, daemon_now(), error) ? NULL :
@@ -491,13 +523,13 @@ static json_t *on_policy(struct daemon *daemon, const json_t *request, struct cs
 	(void)request;
 	(void)error;
 	offer_price(daemon, 1000, &terms);
-	return json_pack("{s:s, s:s, s:{s:b, s:b, s:I}, s:{s:s, s:I, s:I}, s:I, s:o}", "refuses",
+	return json_pack("{s:s, s:s, s:{s:b, s:b, s:I}, s:{s:o, s:I, s:I}, s:I, s:o}", "refuses",
 			 policy_reason_name(reason), "reason_text", policy_reason_text(reason),
 			 "power", "battery", daemon->power.battery, "plugged",
 			 daemon->power.plugged, "percent", INT(daemon->power.percent), "plan",
-			 "interface", config->plan_interface, "used", INT(daemon->plan.used),
-			 "bytes", INT(config->plan_bytes), "market", INT(bid_market(config)),
-			 "terms", offer_terms(&terms));
+			 "interface", name_json(config->plan_interface), "used",
+			 INT(daemon->plan.used), "bytes", INT(config->plan_bytes), "market",
+			 INT(bid_market(config)), "terms", offer_terms(&terms));
 }
 
 /**

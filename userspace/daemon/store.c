@@ -2,399 +2,483 @@
 /*
  * The store: verified messages, kept within quotas until they expire or were delivered.
  *
- * An LMDB environment with these databases, all keys big-endian, so that their order is that of
- * time or of the digests:
+ * It is an environment of LMDB; storedb.h says which databases it has. A kill loses what was not
+ * committed, and nothing else: LMDB never overwrites a page that the last commit refers to. The
+ * daemon is one thread; a lock on the directory keeps a second one out.
  *
- *	messages	digest				struct record, message
- *	expiry		expiry, digest			-
- *	arrival		peer, arrival, digest		-
- *	peers		peer				bytes of its messages
- *	cancelled	digest				expiry, notice
- *	cancelexpiry	expiry, digest			-
- *	meta		"version"			VERSION
+ * The quota is of what the messages take on the disk, in pages. Who has how much of it is counted
+ * by what a message takes about (store_cost()), and is compared with the sum of these. When there
+ * is no room for one more, those go that have expired; then own copies known to be delivered; then
+ * the oldest of a peer that has more than its share: of the one that gives the message, or else of
+ * the one that is furthest beyond. What may still earn something never goes, nor does what is
+ * within a share: the new one is refused.
  *
- * One transaction is open from the first call until store_commit(); reads are part of it. A kill
- * loses what was not committed, and nothing else: LMDB never overwrites a page that the last
- * commit refers to. The daemon is one thread; a lock on the directory keeps a second one out.
+ * Before a store is opened its file is looked at (storefile.c), and what is in it (storecheck.c).
+ * Tombstones of what was delivered are in storecancel.c.
  */
-#include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <lmdb.h>
+#include "daemon/storedb.h"
+#include "daemon/storefile.h"
 
-#include "daemon/store.h"
-#include "lib/message.h"
+#define PAGE_HEAD	16	/* of LMDB's pages, at most */
+#define NODE_HEAD	10	/* of LMDB's nodes, with the page's offset of it */
+#define INDEX_COST	320	/* bytes that the entries of a message in the indexes take, about */
+#define SPLIT_PAGES	4	/* that one more entry in each index may take, hardly ever */
 
-#define VERSION		1
-#define OVERHEAD	96		/* bytes that the indexes of a message take, about */
-#define MAP_SPARE	(64u << 20)	/* of address space, for pages in between */
-#define TIME_KEY	(8 + CS_DIGEST_LEN)
-#define ARRIVAL_KEY	(STORE_PEER_LEN + 8 + CS_DIGEST_LEN)
+static const uint8_t own[STORE_PEER_LEN];
 
-enum { MESSAGES, EXPIRY, ARRIVAL, PEERS, CANCELLED, CANCELEXPIRY, META, NR_DBS };
+/* --- What a message takes --- */
 
-static const char *const names[NR_DBS] = {
-	"messages", "expiry", "arrival", "peers", "cancelled", "cancelexpiry", "meta",
-};
-
-/**
- * struct record - what is kept of a message besides itself; big-endian
- */
-struct record {
-	uint64_t	arrived;
-	uint64_t	ends;	/* its key in expiry: the configured age may change */
-	uint8_t		peer[STORE_PEER_LEN];
-	uint32_t	contract;
-	uint8_t		hops;
-	uint8_t		flags;
-	uint8_t		reserved[2];
-} __attribute__((packed));
-
-/**
- * struct store - the store
- * @env: LMDB's environment
- * @txn: transaction that is open, or NULL
- * @dbs: databases
- * @lock: descriptor that holds the lock
- * @config: quotas
- * @path: directory
- * @stats: counters; messages, bytes and cancelled are those of @txn
- * @committed: the same as of the last commit
- */
-struct store {
-	MDB_env			*env;
-	MDB_txn			*txn;
-	MDB_dbi			dbs[NR_DBS];
-	int			lock;
-	struct config_store	config;
-	char			path[PATH_MAX];
-	struct store_stats	stats;
-	struct store_stats	committed;
-};
-
-/* --- Keys --- */
-
-static MDB_val val(const void *data, size_t size)
+/* Pages of its own, 0: it shares one. */
+static uint64_t own_pages(const struct store *store, uint64_t size)
 {
-	return (MDB_val) { .mv_size = size, .mv_data = (void *)data };
-}
+	uint64_t most = (store->page - PAGE_HEAD) / 2 - NODE_HEAD;
 
-static MDB_val time_key(uint8_t key[TIME_KEY], uint64_t time, const uint8_t *digest)
-{
-	uint64_t big = htobe64(time);
-
-	memcpy(key, &big, 8);
-	memcpy(key + 8, digest, CS_DIGEST_LEN);
-	return val(key, TIME_KEY);
-}
-
-static MDB_val arrival_key(uint8_t key[ARRIVAL_KEY], const struct store_item *item)
-{
-	uint64_t big = htobe64(item->arrived);
-
-	memcpy(key, item->peer, STORE_PEER_LEN);
-	memcpy(key + STORE_PEER_LEN, &big, 8);
-	memcpy(key + STORE_PEER_LEN + 8, item->digest, CS_DIGEST_LEN);
-	return val(key, ARRIVAL_KEY);
-}
-
-static uint64_t get_time(const void *data)
-{
-	uint64_t big;
-
-	memcpy(&big, data, sizeof(big));
-	return be64toh(big);
-}
-
-static uint64_t cost(const struct store_item *item)
-{
-	return sizeof(struct record) + item->size + CS_DIGEST_LEN + OVERHEAD;
-}
-
-/* --- Transactions --- */
-
-/* LMDB's errors are errno, or negative numbers of its own. */
-static int fail(const struct store *store, int rc, struct cs_error *error)
-{
-	if (rc == MDB_MAP_FULL || rc == ENOSPC || rc == EFBIG)
-		return cs_error_set(error, -ENOSPC, "%s: no room left on the disk, or in the map",
-				    store->path);
-	if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
-	    rc == MDB_BAD_TXN || rc == MDB_PANIC)
-		return cs_error_set(error, -EILSEQ,
-				    "%s: damaged (%s); move it away, the network fills a new one",
-				    store->path, mdb_strerror(rc));
-	return cs_error_set(error, rc > 0 ? -rc : -EIO, "%s: %s", store->path, mdb_strerror(rc));
-}
-
-static int begin(struct store *store)
-{
-	return store->txn ? 0 : mdb_txn_begin(store->env, NULL, 0, &store->txn);
-}
-
-/* What was not committed is lost: reconciliation brings it back. */
-static void abort_txn(struct store *store)
-{
-	if (store->txn)
-		mdb_txn_abort(store->txn);
-	store->txn = NULL;
-	store->stats.messages = store->committed.messages;
-	store->stats.bytes = store->committed.bytes;
-	store->stats.cancelled = store->committed.cancelled;
+	return size + STOREDB_NUMBER <= most ? 0 : (PAGE_HEAD + size - 1) / store->page + 1;
 }
 
 /**
- * store_commit() - make lasting what was done since the last time
+ * store_cost() - what a message takes on the disk, about, with its share of the indexes
  * @store: the store
- * @error: gets the reason of a failure
+ * @size: bytes of the message
  *
- * Return: 0, or a negative errno; then what was done since is lost, and the store goes on.
+ * Return: bytes.
  */
-int store_commit(struct store *store, struct cs_error *error)
+uint64_t store_cost(const struct store *store, uint64_t size)
 {
-	int rc;
+	uint64_t pages = own_pages(store, size), node = NODE_HEAD + STOREDB_NUMBER + size;
 
-	if (!store->txn)
-		return 0;
-	rc = mdb_txn_commit(store->txn);
-	store->txn = NULL;
-	if (rc) {
-		abort_txn(store);
-		store->stats.failed++;
-		return fail(store, rc, error);
-	}
-	store->committed = store->stats;
-	return 0;
-}
-
-static int put(struct store *store, int db, MDB_val key, const void *data, size_t len)
-{
-	MDB_val value = val(data, len);
-
-	return mdb_put(store->txn, store->dbs[db], &key, &value, 0);
-}
-
-static int del(struct store *store, int db, MDB_val key)
-{
-	int rc = mdb_del(store->txn, store->dbs[db], &key, NULL);
-
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	if (pages)
+		return pages * store->page + INDEX_COST;
+	return store->page / ((store->page - PAGE_HEAD) / node) + INDEX_COST;
 }
 
 /* --- Messages --- */
 
-static int unpack(const MDB_val *key, const MDB_val *value, struct store_item *item)
+enum storedb_class storedb_class(uint8_t flags)
 {
-	const struct cs_msg_hdr *hdr;
-	struct record record;
+	const uint8_t done = STORE_OWN | STORE_DELIVERED;
 
-	if (key->mv_size != CS_DIGEST_LEN || value->mv_size < sizeof(record) + sizeof(*hdr))
-		return MDB_CORRUPTED;
-	memcpy(&record, value->mv_data, sizeof(record));
+	if (flags & STORE_EARNS)
+		return CLASS_NEVER;
+	return (flags & done) == done ? CLASS_FIRST : CLASS_SHARE;
+}
+
+static void unpack(const uint8_t *digest, const struct storedb_record *record,
+		   struct store_item *item)
+{
 	memset(item, 0, sizeof(*item));
-	memcpy(item->digest, key->mv_data, CS_DIGEST_LEN);
-	memcpy(item->peer, record.peer, STORE_PEER_LEN);
-	item->arrived = be64toh(record.arrived);
-	item->contract = be32toh(record.contract);
-	item->hops = record.hops;
-	item->flags = record.flags;
-	item->message = (const uint8_t *)value->mv_data + sizeof(record);
-	item->size = value->mv_size - sizeof(record);
-	hdr = (const struct cs_msg_hdr *)item->message;
-	memcpy(item->destination, hdr->destination, CS_ADDR_LEN);
-	item->expiry = be64toh(hdr->expiry);
-	return 0;
+	memcpy(item->digest, digest, CS_DIGEST_LEN);
+	memcpy(item->destination, record->destination, CS_ADDR_LEN);
+	memcpy(item->peer, record->peer, STORE_PEER_LEN);
+	item->expiry = be64toh(record->expiry);
+	item->arrived = be64toh(record->arrived);
+	item->contract = be32toh(record->contract);
+	item->hops = record->hops;
+	item->flags = record->flags;
+	item->size = be32toh(record->size);
 }
 
-static int get(struct store *store, const uint8_t *digest, struct store_item *item)
+/* The record of a digest, or of the first one that is not less. */
+static int find_record(struct store *store, MDB_val *key, struct storedb_record *record)
 {
-	MDB_val key = val(digest, CS_DIGEST_LEN), value;
-	int rc = begin(store);
+	MDB_val value;
+	int rc = storedb_begin(store);
 
 	if (!rc)
-		rc = mdb_get(store->txn, store->dbs[MESSAGES], &key, &value);
-	return rc ? rc : unpack(&key, &value, item);
-}
-
-static uint64_t peer_bytes(struct store *store, const uint8_t *peer)
-{
-	MDB_val key = val(peer, STORE_PEER_LEN), value;
-
-	if (mdb_get(store->txn, store->dbs[PEERS], &key, &value) || value.mv_size != 8)
-		return 0;
-	return get_time(value.mv_data);
-}
-
-static int set_peer_bytes(struct store *store, const uint8_t *peer, uint64_t bytes)
-{
-	uint64_t big = htobe64(bytes);
-
-	return bytes ? put(store, PEERS, val(peer, STORE_PEER_LEN), &big, sizeof(big)) :
-		       del(store, PEERS, val(peer, STORE_PEER_LEN));
-}
-
-static int remove_item(struct store *store, const struct store_item *found)
-{
-	struct store_item item = *found;
-	uint64_t bytes = cost(&item), had = peer_bytes(store, item.peer);
-	uint8_t key[ARRIVAL_KEY];
-	struct record record;
-	int rc;
-
-	memcpy(&record, found->message - sizeof(record), sizeof(record));
-	rc = del(store, EXPIRY, time_key(key, be64toh(record.ends), item.digest));
-	if (!rc)
-		rc = del(store, ARRIVAL, arrival_key(key, &item));
-	if (!rc)
-		rc = set_peer_bytes(store, item.peer, had > bytes ? had - bytes : 0);
-	if (!rc)
-		rc = del(store, MESSAGES, val(item.digest, CS_DIGEST_LEN));
+		rc = storedb_seek(store, DB_DIGESTS, key, &value);
 	if (rc)
 		return rc;
-	store->stats.messages--;
-	store->stats.bytes -= bytes < store->stats.bytes ? bytes : store->stats.bytes;
+	if (key->mv_size != CS_DIGEST_LEN || value.mv_size != sizeof(*record))
+		return MDB_CORRUPTED;
+	memcpy(record, value.mv_data, sizeof(*record));
 	return 0;
+}
+
+static int get_record(struct store *store, const uint8_t *digest, struct storedb_record *record)
+{
+	MDB_val key = storedb_val(digest, CS_DIGEST_LEN);
+	int rc = find_record(store, &key, record);
+
+	return rc || !memcmp(key.mv_data, digest, CS_DIGEST_LEN) ? rc : MDB_NOTFOUND;
+}
+
+static int get_message(struct store *store, const struct storedb_record *record,
+		       struct store_item *item)
+{
+	MDB_val value;
+	int rc;
+
+	rc = storedb_get(store, DB_MESSAGES, storedb_val(&record->number, STOREDB_NUMBER), &value);
+	if (rc)
+		return rc;
+	item->message = value.mv_data;
+	return value.mv_size == item->size ? 0 : MDB_CORRUPTED;
+}
+
+/* The message of a number that is in an index, and its record. */
+int storedb_message(struct store *store, uint64_t number, struct store_item *item,
+		    struct storedb_record *record)
+{
+	uint64_t big = htobe64(number);
+	MDB_val value;
+	int rc;
+
+	rc = storedb_get(store, DB_MESSAGES, storedb_val(&big, sizeof(big)), &value);
+	if (!rc && value.mv_size < sizeof(struct cs_msg_hdr))
+		rc = MDB_CORRUPTED;
+	if (!rc)
+		rc = get_record(store, value.mv_data, record);
+	if (rc)
+		return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+	unpack(value.mv_data, record, item);
+	item->message = value.mv_data;
+	return record->number == big && value.mv_size == item->size ? 0 : MDB_CORRUPTED;
+}
+
+/* What a peer has; nothing, if it has nothing. */
+int storedb_share(struct store *store, const uint8_t *peer, struct storedb_share *has)
+{
+	MDB_val value;
+	int rc;
+
+	memset(has, 0, sizeof(*has));
+	rc = storedb_get(store, DB_PEERS, storedb_val(peer, STORE_PEER_LEN), &value);
+	if (!rc && value.mv_size != sizeof(*has))
+		return MDB_CORRUPTED;
+	if (!rc)
+		memcpy(has, value.mv_data, sizeof(*has));
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static uint64_t has_of(const struct storedb_share *has, enum storedb_class class)
+{
+	return be64toh(has->bytes[class]);
+}
+
+static uint64_t has_all(const struct storedb_share *has)
+{
+	return has_of(has, CLASS_FIRST) + has_of(has, CLASS_SHARE) + has_of(has, CLASS_NEVER);
+}
+
+/* A peer has more or less by one message. */
+static int account(struct store *store, const struct store_item *item, bool more)
+{
+	uint64_t cost = store_cost(store, item->size), bytes;
+	MDB_val key = storedb_val(item->peer, STORE_PEER_LEN);
+	enum storedb_class class = storedb_class(item->flags);
+	struct storedb_share has;
+	int rc;
+
+	rc = storedb_share(store, item->peer, &has);
+	if (rc)
+		return rc;
+	bytes = has_of(&has, class);
+	if (!more && bytes < cost)
+		return MDB_CORRUPTED;
+	has.bytes[class] = htobe64(more ? bytes + cost : bytes - cost);
+	return has_all(&has) ? storedb_put(store, DB_PEERS, key, &has, sizeof(has)) :
+			       storedb_del(store, DB_PEERS, key);
+}
+
+/* Where a message stands in the order of going. */
+static int set_going(struct store *store, const struct store_item *item, uint64_t number,
+		     bool there)
+{
+	uint8_t buffer[STOREDB_GOING];
+	MDB_val key;
+	int rc;
+
+	key = storedb_going_key(buffer, storedb_class(item->flags), item->peer, number);
+	rc = there ? storedb_put(store, DB_GOING, key, "", 0) : storedb_del(store, DB_GOING, key);
+	return rc ? rc : account(store, item, there);
+}
+
+static int remove_item(struct store *store, const struct store_item *item,
+		       const struct storedb_record *record)
+{
+	uint64_t number = be64toh(record->number);
+	uint8_t key[STOREDB_EXPIRY];
+	int rc;
+
+	rc = storedb_del(store, DB_EXPIRY, storedb_expiry_key(key, be64toh(record->ends), number));
+	if (!rc)
+		rc = set_going(store, item, number, false);
+	if (!rc)
+		rc = storedb_del(store, DB_MESSAGES, storedb_val(&record->number, STOREDB_NUMBER));
+	if (!rc)
+		rc = storedb_del(store, DB_DIGESTS, storedb_val(item->digest, CS_DIGEST_LEN));
+	return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
 }
 
 /* When a message ceases to be kept. */
 static uint64_t ends(const struct store *store, const struct store_item *item)
 {
-	uint64_t aged = item->arrived + store->config.age;
+	uint64_t aged;
 
+	if (__builtin_add_overflow(item->arrived, store->config.age, &aged))
+		return item->expiry;
 	return aged < item->expiry ? aged : item->expiry;
+}
+
+static int put_record(struct store *store, const uint8_t *digest, struct storedb_record *record)
+{
+	record->sum = htobe32(storedb_sum(digest, record, offsetof(struct storedb_record, sum)));
+	return storedb_put(store, DB_DIGESTS, storedb_val(digest, CS_DIGEST_LEN), record,
+			   sizeof(*record));
+}
+
+/* Numbers go on where those in the store end. */
+static int next_number(struct store *store)
+{
+	MDB_val key;
+	int rc;
+
+	if (store->next)
+		return 0;
+	rc = storedb_last(store, DB_MESSAGES, &key);
+	if (rc && rc != MDB_NOTFOUND)
+		return rc;
+	if (!rc && key.mv_size != STOREDB_NUMBER)
+		return MDB_CORRUPTED;
+	store->next = rc ? 1 : storedb_get64(key.mv_data) + 1;
+	return store->next ? 0 : MDB_CORRUPTED;
 }
 
 static int insert_item(struct store *store, const struct store_item *item)
 {
-	struct record record = {
+	struct storedb_record record = {
 		.arrived = htobe64(item->arrived),
 		.ends = htobe64(ends(store, item)),
+		.expiry = htobe64(item->expiry),
 		.contract = htobe32(item->contract),
+		.size = htobe32(item->size),
 		.hops = item->hops,
 		.flags = item->flags,
 	};
-	MDB_val value = val(NULL, sizeof(record) + item->size);
-	MDB_val key = val(item->digest, CS_DIGEST_LEN);
-	uint8_t buffer[ARRIVAL_KEY];
+	uint8_t key[STOREDB_EXPIRY];
 	int rc;
 
+	rc = next_number(store);
+	if (rc)
+		return rc;
+	record.number = htobe64(store->next);
+	memcpy(record.destination, item->destination, CS_ADDR_LEN);
 	memcpy(record.peer, item->peer, STORE_PEER_LEN);
-	rc = mdb_put(store->txn, store->dbs[MESSAGES], &key, &value, MDB_RESERVE);
-	if (rc)
-		return rc;
-	memcpy(value.mv_data, &record, sizeof(record));
-	memcpy((uint8_t *)value.mv_data + sizeof(record), item->message, item->size);
-	rc = put(store, EXPIRY, time_key(buffer, ends(store, item), item->digest), "", 0);
+	rc = storedb_append(store, DB_MESSAGES, storedb_val(&record.number, STOREDB_NUMBER),
+			    item->message, item->size);
 	if (!rc)
-		rc = put(store, ARRIVAL, arrival_key(buffer, item), "", 0);
+		rc = put_record(store, item->digest, &record);
 	if (!rc)
-		rc = set_peer_bytes(store, item->peer, peer_bytes(store, item->peer) + cost(item));
-	if (rc)
-		return rc;
-	store->stats.messages++;
-	store->stats.bytes += cost(item);
-	return 0;
+		rc = storedb_put(store, DB_EXPIRY,
+				 storedb_expiry_key(key, ends(store, item), store->next), "", 0);
+	if (!rc)
+		rc = set_going(store, item, store->next, true);
+	store->next++;
+	return rc;
 }
 
 /* --- Who goes first --- */
 
-/*
- * Of the messages of a peer, the oldest that may go; with @flags only one that has them all. 0 or
- * MDB_NOTFOUND.
+/**
+ * struct spare - what may go for a newcomer
+ * @giver: what the peer that gives the newcomer has
+ * @share: what a peer may have
+ * @first: cost of own copies known to be delivered
+ * @beyond: of what other peers have beyond their share
+ * @greedy: of these the one that is furthest beyond
+ * @most: by how much, 0: there is none
  */
-static int oldest(struct store *store, const uint8_t *peer, uint8_t flags,
-		  struct store_item *item)
-{
-	MDB_val key = val(peer, STORE_PEER_LEN), value;
-	MDB_cursor *cursor;
-	int rc;
+struct spare {
+	struct storedb_share	giver;
+	uint64_t		share;
+	uint64_t		first;
+	uint64_t		beyond;
+	uint8_t			greedy[STORE_PEER_LEN];
+	uint64_t		most;
+};
 
-	rc = mdb_cursor_open(store->txn, store->dbs[ARRIVAL], &cursor);
-	if (rc)
-		return rc;
-	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-	for (; !rc; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		if (key.mv_size != ARRIVAL_KEY || memcmp(key.mv_data, peer, STORE_PEER_LEN)) {
-			rc = MDB_NOTFOUND;
-			break;
-		}
-		rc = get(store, (uint8_t *)key.mv_data + STORE_PEER_LEN + 8, item);
-		if (rc || (!(item->flags & STORE_EARNS) && (item->flags & flags) == flags))
-			break;
-	}
-	mdb_cursor_close(cursor);
-	return rc;
+static void add_first(const uint8_t *peer, const struct storedb_share *has, struct spare *spare)
+{
+	(void)peer;
+	spare->share += has_all(has);
+	spare->first += has_of(has, CLASS_FIRST);
 }
 
-static uint64_t share(const struct store *store)
+static void add_beyond(const uint8_t *peer, const struct storedb_share *has, struct spare *spare)
 {
-	return store->config.bytes / 100 * store->config.share;
+	uint64_t beyond = has_all(has) > spare->share ? has_all(has) - spare->share : 0;
+
+	if (!memcmp(peer, own, STORE_PEER_LEN))
+		return;
+	if (beyond > has_of(has, CLASS_SHARE))
+		beyond = has_of(has, CLASS_SHARE);
+	spare->beyond += beyond;
+	if (beyond <= spare->most)
+		return;
+	spare->most = beyond;
+	memcpy(spare->greedy, peer, STORE_PEER_LEN);
 }
 
-/* The peer that is furthest beyond its share; false: none is. */
-static bool greediest(struct store *store, uint8_t peer[STORE_PEER_LEN])
+static int each_peer(struct store *store, struct spare *spare, const uint8_t *but,
+		     void (*add)(const uint8_t *peer, const struct storedb_share *has,
+				 struct spare *spare))
 {
-	static const uint8_t own[STORE_PEER_LEN];
-	uint64_t most = share(store);
+	struct storedb_share has;
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	bool found = false;
+	int rc;
 
-	if (mdb_cursor_open(store->txn, store->dbs[PEERS], &cursor))
-		return false;
-	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		if (key.mv_size != STORE_PEER_LEN || value.mv_size != 8 ||
-		    !memcmp(key.mv_data, own, STORE_PEER_LEN) || get_time(value.mv_data) <= most)
-			continue;
-		most = get_time(value.mv_data);
-		memcpy(peer, key.mv_data, STORE_PEER_LEN);
-		found = true;
+	rc = mdb_cursor_open(store->txn, store->dbs[DB_PEERS], &cursor);
+	if (rc)
+		return rc;
+	while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) {
+		if (key.mv_size != STORE_PEER_LEN || value.mv_size != sizeof(has)) {
+			rc = MDB_CORRUPTED;
+			break;
+		}
+		memcpy(&has, value.mv_data, sizeof(has));
+		if (!but || memcmp(key.mv_data, but, STORE_PEER_LEN))
+			add(key.mv_data, &has, spare);
 	}
 	mdb_cursor_close(cursor);
-	return found;
+	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* The next message to go for a newcomer of @peer. */
-static int victim(struct store *store, const struct store_item *newcomer, struct store_item *item)
+static int find_spare(struct store *store, const uint8_t *giver, struct spare *spare)
 {
-	static const uint8_t own[STORE_PEER_LEN];
-	uint8_t greedy[STORE_PEER_LEN];
+	int rc;
 
-	if (!oldest(store, own, STORE_OWN | STORE_DELIVERED, item))
-		return 0;
-	if (memcmp(newcomer->peer, own, STORE_PEER_LEN) &&
-	    peer_bytes(store, newcomer->peer) + cost(newcomer) > share(store))
-		return oldest(store, newcomer->peer, 0, item);
-	return greediest(store, greedy) ? oldest(store, greedy, 0, item) : MDB_NOTFOUND;
+	memset(spare, 0, sizeof(*spare));
+	rc = storedb_share(store, giver, &spare->giver);
+	if (!rc)
+		rc = each_peer(store, spare, NULL, add_first);
+	spare->share = spare->share / 100 * store->config.share;
+	return rc ? rc : each_peer(store, spare, giver, add_beyond);
+}
+
+/* Is a peer beyond its share with so much more? This node never is. */
+static bool is_beyond(const struct spare *spare, const uint8_t *giver, uint64_t cost)
+{
+	return memcmp(giver, own, STORE_PEER_LEN) && has_all(&spare->giver) + cost > spare->share;
+}
+
+/* The oldest of a class, of one peer or (NULL) of any; MDB_NOTFOUND: there is none. */
+static int oldest(struct store *store, enum storedb_class class, const uint8_t *peer,
+		  struct store_item *item, struct storedb_record *record)
+{
+	uint8_t buffer[STOREDB_GOING];
+	MDB_val value, key = storedb_going_key(buffer, class, peer ? peer : own, 0);
+	const uint8_t *found;
+	int rc;
+
+	rc = storedb_seek(store, DB_GOING, &key, &value);
+	if (rc)
+		return rc;
+	found = key.mv_data;
+	if (key.mv_size != STOREDB_GOING)
+		return MDB_CORRUPTED;
+	if (found[0] != class || (peer && memcmp(found + 1, peer, STORE_PEER_LEN)))
+		return MDB_NOTFOUND;
+	return storedb_message(store, storedb_get64(found + 1 + STORE_PEER_LEN), item, record);
+}
+
+/* The next message to go for a newcomer; MDB_NOTFOUND: none does. */
+static int victim(struct store *store, const struct store_item *newcomer, struct store_item *item,
+		  struct storedb_record *record)
+{
+	struct spare spare;
+	int rc;
+
+	rc = oldest(store, CLASS_FIRST, NULL, item, record);
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	rc = find_spare(store, newcomer->peer, &spare);
+	if (rc)
+		return rc;
+	if (is_beyond(&spare, newcomer->peer, store_cost(store, newcomer->size)))
+		return oldest(store, CLASS_SHARE, newcomer->peer, item, record);
+	return spare.most ? oldest(store, CLASS_SHARE, spare.greedy, item, record) : MDB_NOTFOUND;
+}
+
+/* Bytes that are lacking for a message. */
+static uint64_t lacking(struct store *store, uint64_t size)
+{
+	uint64_t used = storedb_bytes(store), pages = own_pages(store, size);
+
+	used += ((pages ? pages : 1) + SPLIT_PAGES) * store->page;
+	return used > store->config.bytes ? used - store->config.bytes : 0;
+}
+
+/* May so much go for a newcomer? MDB_NOTFOUND: no; then none is to go in vain. */
+static int may_go(struct store *store, const struct store_item *newcomer, uint64_t bytes)
+{
+	struct spare spare;
+	int rc;
+
+	rc = find_spare(store, newcomer->peer, &spare);
+	if (rc)
+		return rc;
+	if (is_beyond(&spare, newcomer->peer, store_cost(store, newcomer->size)))
+		spare.beyond += has_of(&spare.giver, CLASS_SHARE);
+	return spare.first + spare.beyond < bytes ? MDB_NOTFOUND : 0;
+}
+
+static int expire(struct store *store, uint64_t now)
+{
+	struct storedb_record record;
+	struct store_item item;
+	MDB_val key, value;
+	int rc;
+
+	for (;;) {
+		key = storedb_val("", 1);
+		rc = storedb_seek(store, DB_EXPIRY, &key, &value);
+		if (rc)
+			return rc == MDB_NOTFOUND ? 0 : rc;
+		if (key.mv_size != STOREDB_EXPIRY)
+			return MDB_CORRUPTED;
+		if (storedb_get64(key.mv_data) > now)
+			return 0;
+		rc = storedb_message(store, storedb_get64((uint8_t *)key.mv_data + 8), &item,
+				     &record);
+		if (!rc)
+			rc = remove_item(store, &item, &record);
+		if (rc)
+			return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+		store->counters.expired++;
+	}
 }
 
 static int make_room(struct store *store, const struct store_item *newcomer, uint64_t now)
 {
+	struct storedb_record record;
 	struct store_item item;
+	uint64_t bytes;
 	int rc;
 
-	if (store->stats.bytes + cost(newcomer) <= store->config.bytes)
+	if (!lacking(store, newcomer->size))
 		return 0;
-	store_expire(store, now);
-	while (store->stats.bytes + cost(newcomer) > store->config.bytes) {
-		rc = victim(store, newcomer, &item);
+	rc = expire(store, now);
+	bytes = lacking(store, newcomer->size);
+	if (!rc && bytes)
+		rc = may_go(store, newcomer, bytes);
+	while (!rc && lacking(store, newcomer->size)) {
+		rc = victim(store, newcomer, &item, &record);
 		if (!rc)
-			rc = remove_item(store, &item);
-		if (rc)
-			return rc;
-		store->stats.evicted++;
+			rc = remove_item(store, &item, &record);
+		store->counters.evicted += !rc;
 	}
-	return 0;
+	return rc;
 }
 
 /**
@@ -406,50 +490,30 @@ static int make_room(struct store *store, const struct store_item *newcomer, uin
  */
 unsigned int store_expire(struct store *store, uint64_t now)
 {
-	struct store_item item;
-	unsigned int dropped = 0;
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc;
+	uint64_t before = store->counters.expired;
+	int rc = storedb_begin(store);
 
-	if (begin(store))
-		return 0;
-	/* the cursor does not outlive a deletion by another one: the first is looked for anew */
-	for (;;) {
-		if (mdb_cursor_open(store->txn, store->dbs[EXPIRY], &cursor))
-			return dropped;
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-		if (!rc)
-			rc = key.mv_size == TIME_KEY && get_time(key.mv_data) <= now ?
-				     get(store, (uint8_t *)key.mv_data + 8, &item) : MDB_NOTFOUND;
-		mdb_cursor_close(cursor);
-		if (rc || remove_item(store, &item))
-			break;
-		dropped++;
-	}
-	for (;;) {
-		if (mdb_cursor_open(store->txn, store->dbs[CANCELEXPIRY], &cursor))
-			break;
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-		rc = rc || key.mv_size != TIME_KEY || get_time(key.mv_data) > now ||
-		     store_uncancel(store, (uint8_t *)key.mv_data + 8);
-		mdb_cursor_close(cursor);
-		if (rc)
-			break;
-	}
-	store->stats.expired += dropped;
-	return dropped;
+	if (!rc)
+		rc = expire(store, now);
+	if (!rc)
+		rc = storedb_expire_cancelled(store, now);
+	if (rc)
+		storedb_failed(store, rc, NULL);
+	return rc ? 0 : store->counters.expired - before;
 }
 
 /* --- Adding, finding --- */
 
-static enum store_result failed(struct store *store, int rc, struct cs_error *error)
+/* Is what is said of a message what its header says? */
+static bool is_message(const struct store_item *item)
 {
-	store->stats.failed++;
-	fail(store, rc, error);
-	/* a write that failed leaves the transaction unusable */
-	abort_txn(store);
-	return STORE_FAILED;
+	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)item->message;
+
+	return item->message && item->size >= sizeof(*hdr) &&
+	       item->size == sizeof(*hdr) + be16toh(hdr->length) &&
+	       item->expiry == be64toh(hdr->expiry) &&
+	       !memcmp(item->digest, hdr->digest, CS_DIGEST_LEN) &&
+	       !memcmp(item->destination, hdr->destination, CS_ADDR_LEN);
 }
 
 /**
@@ -464,28 +528,49 @@ static enum store_result failed(struct store *store, int rc, struct cs_error *er
 enum store_result store_add(struct store *store, const struct store_item *item, uint64_t now,
 			    struct cs_error *error)
 {
-	MDB_val key = val(item->digest, CS_DIGEST_LEN), value;
-	int rc = begin(store);
+	MDB_val key = storedb_val(item->digest, CS_DIGEST_LEN), value;
+	int rc = storedb_begin(store);
 
-	if (rc)
-		return failed(store, rc, error);
+	if (rc) {
+		storedb_failed(store, rc, error);
+		return STORE_FAILED;
+	}
+	if (!is_message(item)) {
+		store->counters.failed++;
+		cs_error_set(error, -EINVAL, "%s: a message whose header says otherwise was not "
+			     "taken", store->file);
+		return STORE_FAILED;
+	}
 	if (ends(store, item) <= now)
 		return STORE_EXPIRED;
-	if (!mdb_get(store->txn, store->dbs[CANCELLED], &key, &value))
+	if (!storedb_get(store, DB_CANCELLED, key, &value))
 		return STORE_CANCELLED;
-	if (!mdb_get(store->txn, store->dbs[MESSAGES], &key, &value))
+	if (!storedb_get(store, DB_DIGESTS, key, &value))
 		return STORE_KNOWN;
 	rc = make_room(store, item, now);
 	if (rc == MDB_NOTFOUND) {
-		store->stats.refused++;
+		store->counters.refused++;
 		return STORE_FULL;
 	}
 	if (!rc)
 		rc = insert_item(store, item);
-	if (rc)
-		return failed(store, rc, error);
-	store->stats.added++;
+	if (rc) {
+		storedb_failed(store, rc, error);
+		return STORE_FAILED;
+	}
+	store->counters.added++;
 	return STORE_ADDED;
+}
+
+static int get(struct store *store, const uint8_t *digest, struct store_item *item,
+	       struct storedb_record *record)
+{
+	int rc = get_record(store, digest, record);
+
+	if (rc)
+		return rc;
+	unpack(digest, record, item);
+	return get_message(store, record, item);
 }
 
 /**
@@ -498,23 +583,9 @@ enum store_result store_add(struct store *store, const struct store_item *item, 
  */
 int store_get(struct store *store, const uint8_t digest[CS_DIGEST_LEN], struct store_item *item)
 {
-	return get(store, digest, item) ? -ENOENT : 0;
-}
+	struct storedb_record record;
 
-/* The first key of a database that begins with @prefix. */
-static int find_prefix(struct store *store, int db, const uint8_t *prefix, MDB_val *key,
-		       MDB_val *value)
-{
-	MDB_cursor *cursor;
-	int rc = begin(store);
-
-	if (rc || mdb_cursor_open(store->txn, store->dbs[db], &cursor))
-		return -ENOENT;
-	*key = val(prefix, CS_SEEN_KEY_LEN);
-	rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
-	mdb_cursor_close(cursor);
-	return rc || key->mv_size != CS_DIGEST_LEN ||
-	       memcmp(key->mv_data, prefix, CS_SEEN_KEY_LEN) ? -ENOENT : 0;
+	return get(store, digest, item, &record) ? -ENOENT : 0;
 }
 
 /**
@@ -528,11 +599,13 @@ static int find_prefix(struct store *store, int db, const uint8_t *prefix, MDB_v
 int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 	       struct store_item *item)
 {
-	MDB_val key, value;
+	MDB_val key = storedb_val(prefix, CS_SEEN_KEY_LEN);
+	struct storedb_record record;
 
-	if (find_prefix(store, MESSAGES, prefix, &key, &value))
+	if (find_record(store, &key, &record) || memcmp(key.mv_data, prefix, CS_SEEN_KEY_LEN))
 		return -ENOENT;
-	return unpack(&key, &value, item) ? -ENOENT : 0;
+	unpack(key.mv_data, &record, item);
+	return get_message(store, &record, item) ? -ENOENT : 0;
 }
 
 /**
@@ -542,30 +615,31 @@ int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
  * @set: enum store_flag
  * @clear: likewise
  *
- * Return: 0 or -ENOENT.
+ * Return: 0, -ENOENT or another negative errno.
  */
 int store_flag(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint8_t set,
 	       uint8_t clear)
 {
-	struct record record;
+	struct storedb_record record;
 	struct store_item item;
-	uint8_t *copy;
-	int rc;
+	uint64_t number;
+	int rc = 0;
 
-	if (get(store, digest, &item))
+	if (get(store, digest, &item, &record))
 		return -ENOENT;
-	copy = malloc(sizeof(record) + item.size);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, item.message - sizeof(record), sizeof(record) + item.size);
-	memcpy(&record, copy, sizeof(record));
-	record.flags = (record.flags | set) & ~clear;
-	memcpy(copy, &record, sizeof(record));
-	rc = put(store, MESSAGES, val(digest, CS_DIGEST_LEN), copy, sizeof(record) + item.size);
-	free(copy);
-	if (rc)
-		failed(store, rc, NULL);
-	return rc ? -EIO : 0;
+	number = be64toh(record.number);
+	record.flags = (item.flags | set) & ~clear;
+	if (record.flags == item.flags)
+		return 0;
+	if (storedb_class(record.flags) != storedb_class(item.flags)) {
+		rc = set_going(store, &item, number, false);
+		item.flags = record.flags;
+		if (!rc)
+			rc = set_going(store, &item, number, true);
+	}
+	if (!rc)
+		rc = put_record(store, item.digest, &record);
+	return rc ? storedb_failed(store, rc, NULL) : 0;
 }
 
 /**
@@ -573,199 +647,105 @@ int store_flag(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint8_t
  * @store: the store
  * @digest: of the message
  *
- * Return: 0, -ENOENT or -EIO.
+ * Return: 0, -ENOENT or another negative errno.
  */
 int store_del(struct store *store, const uint8_t digest[CS_DIGEST_LEN])
 {
+	struct storedb_record record;
 	struct store_item item;
 	int rc;
 
-	if (get(store, digest, &item))
+	if (get(store, digest, &item, &record))
 		return -ENOENT;
-	rc = remove_item(store, &item);
-	if (rc)
-		failed(store, rc, NULL);
-	return rc ? -EIO : 0;
+	rc = remove_item(store, &item, &record);
+	return rc ? storedb_failed(store, rc, NULL) : 0;
 }
 
 /**
- * store_each() - look at all messages, in the order of their digests
+ * store_each_from() - look at messages, in the order of their digests
  * @store: the store
- * @cb: called for each; it must not change the store; what it returns, if not 0, ends it
+ * @first: only those whose digest is not less
+ * @cb: called for each, without the message itself; it must not change the store; what it returns,
+ *	if not 0, ends it
  * @data: for @cb
  *
  * Return: 0, what @cb returned, or -EIO.
  */
-int store_each(struct store *store, store_cb cb, void *data)
+int store_each_from(struct store *store, const uint8_t first[CS_DIGEST_LEN], store_cb cb,
+		    void *data)
 {
+	MDB_val key = storedb_val(first, CS_DIGEST_LEN), value;
+	struct storedb_record record;
 	struct store_item item;
 	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = begin(store);
+	int rc = storedb_begin(store);
 
-	if (rc || mdb_cursor_open(store->txn, store->dbs[MESSAGES], &cursor))
+	if (rc || mdb_cursor_open(store->txn, store->dbs[DB_DIGESTS], &cursor))
 		return -EIO;
-	while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) {
-		rc = unpack(&key, &value, &item) ? -EIO : cb(&item, data);
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	while (!rc) {
+		if (key.mv_size != CS_DIGEST_LEN || value.mv_size != sizeof(record)) {
+			rc = -EIO;
+			break;
+		}
+		memcpy(&record, value.mv_data, sizeof(record));
+		unpack(key.mv_data, &record, &item);
+		rc = cb(&item, data);
 		if (rc)
 			break;
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /**
+ * store_each() - look at all messages, in the order of their digests
+ * @store: the store
+ * @cb: as for store_each_from()
+ * @data: for @cb
+ *
+ * Return: as store_each_from().
+ */
+int store_each(struct store *store, store_cb cb, void *data)
+{
+	static const uint8_t first[CS_DIGEST_LEN];
+
+	return store_each_from(store, first, cb, data);
+}
+
+/**
  * store_would_fit() - is there room for what a peer offers?
  * @store: the store
- * @bytes: of messages
- * @peer: who would give them
+ * @cost: store_cost() of all that it offers
+ * @peer: who would give it
  * @now: Unix seconds
  *
- * Counts what is free after the expired have gone, and what other peers hold beyond their share.
+ * Counts what is free after the expired have gone. For a peer within its share also own copies
+ * known to be delivered and what other peers hold beyond theirs: what it gives is not to go for
+ * what it gave.
  *
  * Return: whether there is.
  */
-bool store_would_fit(struct store *store, uint64_t bytes, const uint8_t peer[STORE_PEER_LEN],
+bool store_would_fit(struct store *store, uint64_t cost, const uint8_t peer[STORE_PEER_LEN],
 		     uint64_t now)
 {
-	uint8_t greedy[STORE_PEER_LEN];
+	uint64_t used, free;
+	struct spare spare;
 
 	store_expire(store, now);
-	if (begin(store))
+	if (storedb_begin(store))
 		return false;
-	if (store->stats.bytes + bytes <= store->config.bytes)
+	/* as store_add() would have it: a page may be begun for the last one */
+	used = storedb_bytes(store) + (1 + SPLIT_PAGES) * store->page;
+	free = used < store->config.bytes ? store->config.bytes - used : 0;
+	if (cost <= free)
 		return true;
-	return peer_bytes(store, peer) + bytes <= share(store) && greediest(store, greedy) &&
-	       memcmp(greedy, peer, STORE_PEER_LEN);
-}
-
-/* --- Messages that were delivered --- */
-
-/**
- * store_uncancel() - forget that a message was said to be delivered
- * @store: the store
- * @prefix: beginning of its digest
- *
- * Return: 0, -ENOENT or -EIO.
- */
-int store_uncancel(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN])
-{
-	uint8_t digest[CS_DIGEST_LEN], key[TIME_KEY];
-	MDB_val found, value;
-	int rc;
-
-	if (find_prefix(store, CANCELLED, prefix, &found, &value) || value.mv_size < 8)
-		return -ENOENT;
-	memcpy(digest, found.mv_data, CS_DIGEST_LEN);
-	rc = del(store, CANCELEXPIRY, time_key(key, get_time(value.mv_data), digest));
-	if (!rc)
-		rc = del(store, CANCELLED, val(digest, CS_DIGEST_LEN));
-	if (rc) {
-		failed(store, rc, NULL);
-		return -EIO;
-	}
-	store->stats.cancelled--;
-	return 0;
-}
-
-/* Room for one more: those go first that expire first. */
-static int trim_cancelled(struct store *store)
-{
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = 0;
-
-	while (!rc && store->stats.cancelled >= store->config.cancelled) {
-		if (mdb_cursor_open(store->txn, store->dbs[CANCELEXPIRY], &cursor))
-			return -EIO;
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-		if (!rc)
-			rc = store_uncancel(store, (uint8_t *)key.mv_data + 8);
-		mdb_cursor_close(cursor);
-	}
-	return rc;
-}
-
-/**
- * store_cancel() - a message was delivered
- * @store: the store
- * @digest: of the message; dropped if held, unless it is for this node
- * @expiry: until when it is remembered, Unix seconds
- * @notice: who says so; kept with it
- * @len: its bytes
- *
- * Return: 0, or -EIO.
- */
-int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint64_t expiry,
-		 const void *notice, size_t len)
-{
-	uint64_t big = htobe64(expiry);
-	uint8_t key[TIME_KEY], *value;
-	struct store_item item;
-	int rc;
-
-	if (!get(store, digest, &item)) {
-		if (item.flags & STORE_LOCAL)
-			store_flag(store, digest, STORE_DELIVERED, 0);
-		else
-			store_del(store, digest);
-	}
-	store_uncancel(store, digest);
-	value = malloc(8 + len);
-	if (!value || begin(store) || trim_cancelled(store)) {
-		free(value);
-		return -EIO;
-	}
-	memcpy(value, &big, 8);
-	memcpy(value + 8, notice, len);
-	rc = put(store, CANCELLED, val(digest, CS_DIGEST_LEN), value, 8 + len);
-	free(value);
-	if (!rc)
-		rc = put(store, CANCELEXPIRY, time_key(key, expiry, digest), "", 0);
-	if (rc) {
-		failed(store, rc, NULL);
-		return -EIO;
-	}
-	store->stats.cancelled++;
-	return 0;
-}
-
-/**
- * store_cancelled() - was a message delivered?
- * @store: the store
- * @prefix: beginning of its digest
- * @notice: gets who said so; valid until the next call
- * @len: gets its bytes
- *
- * Return: 0 it was, -ENOENT.
- */
-int store_cancelled(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
-		    const void **notice, size_t *len)
-{
-	MDB_val key, value;
-
-	if (find_prefix(store, CANCELLED, prefix, &key, &value) || value.mv_size < 8)
-		return -ENOENT;
-	*notice = (const uint8_t *)value.mv_data + 8;
-	*len = value.mv_size - 8;
-	return 0;
+	return !find_spare(store, peer, &spare) && !is_beyond(&spare, peer, cost) &&
+	       cost <= free + spare.first + spare.beyond;
 }
 
 /* --- Opening, checking --- */
-
-static int check_one(const struct store_item *item, void *data)
-{
-	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)item->message;
-	uint8_t digest[CS_DIGEST_LEN];
-	uint64_t *checked = data;
-
-	if (item->size != sizeof(*hdr) + be16toh(hdr->length) ||
-	    cs_sha512(hdr->destination, item->size - CS_DIGEST_LEN, digest) ||
-	    memcmp(digest, item->digest, CS_DIGEST_LEN))
-		return -EILSEQ;
-	++*checked;
-	return 0;
-}
 
 /**
  * store_check() - walk all of it, and verify each message
@@ -773,124 +753,19 @@ static int check_one(const struct store_item *item, void *data)
  * @checked: gets their number
  * @error: gets what is damaged
  *
- * Return: 0 or -EILSEQ.
+ * What was done before is committed, as the file is looked at too.
+ *
+ * Return: 0, -EILSEQ or another negative errno.
  */
 int store_check(struct store *store, uint64_t *checked, struct cs_error *error)
 {
+	int rc;
+
 	*checked = 0;
-	if (store_each(store, check_one, checked))
-		return cs_error_set(error, -EILSEQ,
-				    "%s: message %llu is damaged; move the store away",
-				    store->path, (unsigned long long)*checked + 1);
-	return 0;
-}
-
-static int open_env(struct store *store, unsigned int flags)
-{
-	uint64_t size = store->config.bytes + store->config.bytes / 2 + MAP_SPARE;
-	char path[PATH_MAX + 16];
-	int rc;
-
-	rc = mdb_env_create(&store->env);
-	if (rc)
-		return rc;
-	mdb_env_set_maxdbs(store->env, NR_DBS);
-	mdb_env_set_mapsize(store->env, (size + 4095) & ~4095ull);
-	snprintf(path, sizeof(path), "%s", store->path);
-	rc = mdb_env_open(store->env, path, flags, 0600);
-	return rc;
-}
-
-static int open_dbs(struct store *store, unsigned int flags)
-{
-	int i, rc = 0;
-
-	for (i = 0; !rc && i < NR_DBS; i++)
-		rc = mdb_dbi_open(store->txn, names[i], flags, &store->dbs[i]);
-	return rc;
-}
-
-/* Walks each database; touches all pages but those in the middle of messages. */
-static int walk(struct store *store)
-{
-	volatile uint8_t sink;
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int i, rc = 0;
-
-	for (i = 0; !rc && i < NR_DBS; i++) {
-		rc = mdb_cursor_open(store->txn, store->dbs[i], &cursor);
-		while (!rc && !(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)))
-			if (value.mv_size)
-				sink = ((uint8_t *)value.mv_data)[value.mv_size - 1];
-		if (rc != MDB_NOTFOUND)
-			return rc;
-		mdb_cursor_close(cursor);
-		rc = 0;
-	}
-	(void)sink;
-	return 0;
-}
-
-/* In a child: LMDB trusts its pages, and may crash on damaged ones. */
-static int try_in_child(struct store *store)
-{
-	int status = -1, rc;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return errno;
-	if (!pid) {
-		rc = open_env(store, MDB_RDONLY);
-		if (!rc)
-			rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->txn);
-		if (!rc)
-			rc = open_dbs(store, 0);
-		_exit(rc || walk(store) ? 1 : 0);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status ? MDB_CORRUPTED : 0;
-}
-
-static int check_version(struct store *store)
-{
-	MDB_val key = val("version", 7), value;
-	uint32_t version = htobe32(VERSION);
-	int rc;
-
-	rc = mdb_get(store->txn, store->dbs[META], &key, &value);
-	if (rc == MDB_NOTFOUND)
-		return put(store, META, key, &version, sizeof(version));
-	if (rc)
-		return rc;
-	return value.mv_size == sizeof(version) &&
-	       !memcmp(value.mv_data, &version, sizeof(version)) ? 0 : MDB_VERSION_MISMATCH;
-}
-
-/* What the store holds is counted by its databases. */
-static int count(struct store *store)
-{
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	MDB_stat stat;
-	int rc;
-
-	rc = mdb_stat(store->txn, store->dbs[MESSAGES], &stat);
-	store->stats.messages = stat.ms_entries;
+	rc = store_commit(store, error);
 	if (!rc)
-		rc = mdb_stat(store->txn, store->dbs[CANCELLED], &stat);
-	store->stats.cancelled = stat.ms_entries;
-	if (!rc)
-		rc = mdb_cursor_open(store->txn, store->dbs[PEERS], &cursor);
-	if (rc)
-		return rc;
-	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-		if (value.mv_size == 8)
-			store->stats.bytes += get_time(value.mv_data);
-	mdb_cursor_close(cursor);
-	store->committed = store->stats;
-	return 0;
+		rc = storefile_check(store->file, error);
+	return rc ? rc : storedb_check(store, checked, error);
 }
 
 static int lock(struct store *store, struct cs_error *error)
@@ -911,23 +786,18 @@ static int lock(struct store *store, struct cs_error *error)
 
 static int open_locked(struct store *store, struct cs_error *error)
 {
-	char path[PATH_MAX + 16];
-	int rc = 0;
+	int rc;
 
-	snprintf(path, sizeof(path), "%s/data.mdb", store->path);
-	if (!access(path, F_OK))
-		rc = try_in_child(store);
+	rc = storefile_check(store->file, error);
+	if (rc)
+		return rc;
+	rc = storedb_open_env(store);
 	if (!rc)
-		rc = open_env(store, 0);
-	if (!rc)
-		rc = begin(store);
-	if (!rc)
-		rc = open_dbs(store, MDB_CREATE);
-	if (!rc)
-		rc = check_version(store);
-	if (!rc)
-		rc = count(store);
-	return rc ? fail(store, rc, error) : store_commit(store, error);
+		rc = storedb_open_all(store);
+	if (rc)
+		return storedb_fail(store, rc, error);
+	rc = storedb_check(store, NULL, error);
+	return rc ? rc : store_commit(store, error);
 }
 
 /**
@@ -938,7 +808,8 @@ static int open_locked(struct store *store, struct cs_error *error)
  *
  * A store that is damaged is left as it is.
  *
- * Return: 0 or a negative errno.
+ * Return: 0; -EILSEQ if it is damaged, -EPROTO if it is of another version or not a store; another
+ * negative errno.
  */
 int store_open(struct store **result, const struct config_store *config, struct cs_error *error)
 {
@@ -950,10 +821,12 @@ int store_open(struct store **result, const struct config_store *config, struct 
 	store->lock = -1;
 	store->config = *config;
 	snprintf(store->path, sizeof(store->path), "%s", config->path);
+	snprintf(store->file, sizeof(store->file), "%s/data.mdb", config->path);
 	rc = lock(store, error);
 	if (!rc)
 		rc = open_locked(store, error);
 	if (rc) {
+		storedb_abort(store); /* nothing is written to what was refused */
 		store_close(store);
 		return rc;
 	}
@@ -979,13 +852,22 @@ void store_close(struct store *store)
  * store_configure() - new quotas; where the store is does not change
  * @store: the store
  * @config: the quotas
+ * @error: gets the reason of a failure
  *
- * What is beyond a smaller quota goes when something new comes. A larger one is bounded by the map,
- * which is as large as the quota with which the store was opened, and half of it.
+ * What is beyond a smaller quota goes when something new comes; the file does not become smaller.
+ * What was done before is committed.
+ *
+ * Return: 0 or a negative errno: it could not be committed, or there is no room in memory for a
+ * larger quota, which holds nonetheless, as far as there is.
  */
-void store_configure(struct store *store, const struct config_store *config)
+int store_configure(struct store *store, const struct config_store *config,
+		    struct cs_error *error)
 {
+	int rc = store_commit(store, error), grown;
+
 	store->config = *config;
+	grown = storedb_grow(store);
+	return grown && !rc ? storedb_fail(store, grown, error) : rc;
 }
 
 /**
@@ -995,6 +877,9 @@ void store_configure(struct store *store, const struct config_store *config)
  */
 void store_stats(struct store *store, struct store_stats *stats)
 {
-	*stats = store->stats;
+	*stats = store->counters;
+	stats->messages = storedb_count(store, DB_DIGESTS);
+	stats->bytes = storedb_bytes(store);
 	stats->quota = store->config.bytes;
+	stats->cancelled = storedb_count(store, DB_CANCELLED);
 }

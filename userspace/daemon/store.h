@@ -15,7 +15,9 @@
 #include "daemon/config.h"
 #include "lib/error.h"
 
-#define STORE_PEER_LEN	16	/* address of a node; all zero: this node */
+#define STORE_PEER_LEN		16	/* address of a node; all zero: this node */
+#define STORE_NOTICE_LEN	16	/* id of a notice */
+#define STORE_NOTICE_MAX	65536	/* bytes of one */
 
 /**
  * enum store_flag - what is known of a message that is kept
@@ -42,7 +44,8 @@ enum store_flag {
  * @hops: hops_left with which it came
  * @flags: enum store_flag
  * @size: bytes of @message
- * @message: message header and payload; valid until the next call into the store
+ * @message: message header and payload; valid until the next call into the store. NULL in what
+ *	store_each_from() tells of
  */
 struct store_item {
 	uint8_t		digest[CS_DIGEST_LEN];
@@ -66,7 +69,7 @@ enum store_result {
 	STORE_CANCELLED,	/* was delivered elsewhere */
 	STORE_EXPIRED,		/* or older than the configured age */
 	STORE_FULL,		/* nothing that may go makes room for it */
-	STORE_FAILED,		/* error says why: disk full, damaged */
+	STORE_FAILED,		/* error says why: disk full, damaged, no message */
 };
 
 /**
@@ -74,7 +77,7 @@ enum store_result {
  */
 struct store_stats {
 	uint64_t	messages;
-	uint64_t	bytes;		/* of messages with their records, against the quota */
+	uint64_t	bytes;		/* that they take on the disk, against the quota */
 	uint64_t	quota;
 	uint64_t	cancelled;	/* tombstones */
 	uint64_t	added;
@@ -84,13 +87,52 @@ struct store_stats {
 	uint64_t	failed;
 };
 
+/**
+ * struct store_given - where a message that was delivered had come from
+ * @known: the message was held, so this is known
+ * @own: this node sent it
+ * @port: its destination's
+ * @contract: under which it came, 0: none
+ * @peer: who gave it
+ * @destination: its destination
+ */
+struct store_given {
+	bool		known;
+	bool		own;
+	uint16_t	port;
+	uint32_t	contract;
+	uint8_t		peer[STORE_PEER_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+};
+
+/**
+ * struct store_notice - that a message was delivered
+ * @expiry: until when it is remembered, Unix seconds
+ * @address: of who says so
+ * @proven: the message was held here, and @address is its destination
+ * @letter: what was said; kept once for all the messages that it names, valid until the next call
+ * @len: bytes of @letter, at most STORE_NOTICE_MAX
+ * @id: of @letter, as long as the store has it; not looked at by store_cancel()
+ * @given: where the message had come from; likewise
+ */
+struct store_notice {
+	uint64_t	expiry;
+	uint8_t		address[CS_ADDR_LEN];
+	bool		proven;
+	const void	*letter;
+	size_t		len;
+	uint8_t		id[STORE_NOTICE_LEN];
+	struct store_given	given;
+};
+
 struct store;
 
 typedef int (*store_cb)(const struct store_item *item, void *data);
 
 int store_open(struct store **store, const struct config_store *config, struct cs_error *error);
 void store_close(struct store *store);
-void store_configure(struct store *store, const struct config_store *config);
+int store_configure(struct store *store, const struct config_store *config,
+		    struct cs_error *error);
 
 /* One transaction holds many calls; what was not committed is lost by a kill, and only that. */
 int store_commit(struct store *store, struct cs_error *error);
@@ -103,16 +145,22 @@ int store_find(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 int store_flag(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint8_t set,
 	       uint8_t clear);
 int store_del(struct store *store, const uint8_t digest[CS_DIGEST_LEN]);
+int store_each_from(struct store *store, const uint8_t first[CS_DIGEST_LEN], store_cb cb,
+		    void *data);
 int store_each(struct store *store, store_cb cb, void *data);
-bool store_would_fit(struct store *store, uint64_t bytes, const uint8_t peer[STORE_PEER_LEN],
-		     uint64_t now);
 unsigned int store_expire(struct store *store, uint64_t now);
 
+/* What a message takes of its peer's share, and the room that is left for one. */
+uint64_t store_cost(const struct store *store, uint64_t size);
+bool store_would_fit(struct store *store, uint64_t cost, const uint8_t peer[STORE_PEER_LEN],
+		     uint64_t now);
+
 /* A message that was delivered: dropped if held, and not taken again until it expires. */
-int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN], uint64_t expiry,
-		 const void *notice, size_t len);
+int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN],
+		 const struct store_notice *notice);
 int store_cancelled(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
-		    const void **notice, size_t *len);
+		    struct store_notice *notice);
+int store_prove(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN]);
 int store_uncancel(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN]);
 
 /* Walks all of it, and verifies each message; -EILSEQ: damaged, the error says where. */

@@ -8,14 +8,18 @@
  *	                               ←    DIFF  yours, mine    what it and the leader lack
  *	WANT  of mine                  →
  *	MESSAGE ...                    ⇄    MESSAGE ...
+ *	WANT                           ⇄    WANT              more of what each lacks
  *
  * The traffic up to WANT is in proportion to the difference (reconcile.c). A round follows a new
  * session, then comes every so often, and at once when messages passed the daemon unseen. Whoever
  * finds that the other holds a message that was delivered says so instead of wanting it.
  *
+ * The ids of a round take 32 bytes each, so there is one round at a time that this node leads, and
+ * one that it follows; others wait. Nobody waits in a circle: who leads answers at once.
+ *
  * What passes over the session is limited by the quotas of bytes a second: what is given waits in
- * the queue of the peer; of what is lacking only as much is wanted as may come until the next
- * round.
+ * the queue of the peer; of what is lacking only as much is wanted as may come in a second, and
+ * more of it each second. A new round has both begin anew: what it finds is what is still lacking.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,21 +36,22 @@
 
 #define FIRST_SYMBOLS	32
 #define MOST_SYMBOLS	8192	/* of one letter */
+#define FIRST_MAX	256	/* symbols of a round that waits */
 #define ROUND_SECONDS	60	/* a round that takes longer without a letter has died */
+#define LEAD_SECONDS	20	/* or when others wait */
+#define FOLLOW_SECONDS	5
 #define PUMP_MSEC	5
 #define PUMP_MESSAGES	64
 #define USUAL_SIZE	CS_FRAME_DEFAULT
 #define QUEUE_MAX	(4 * PROTO_IDS_MAX)
+#define LACKING_MAX	QUEUE_MAX
+#define SECOND		1000000000ull
+#define EARLY		8	/* an eighth less is wanted than may come: it is no even stream */
+#define SECOND		1000000000ull
 
 static bool leads(const struct peer *peer)
 {
 	return daemon_leads(peer->daemon, peer->address);
-}
-
-static void end_round(struct peer *peer)
-{
-	reconcile_free(peer->sync.set);
-	peer->sync.set = NULL;
 }
 
 static void schedule(struct peer *peer, time_t seconds, long usec)
@@ -54,6 +59,40 @@ static void schedule(struct peer *peer, time_t seconds, long usec)
 	struct timeval wait = { seconds, usec };
 
 	evtimer_add(peer->sync.timer, &wait);
+}
+
+/* With whom a round is under way that this node leads, or follows; NULL: nobody. */
+static struct peer *busy_with(const struct daemon *daemon, bool leading)
+{
+	struct peer *peer;
+
+	for (peer = daemon->peers; peer; peer = peer->next)
+		if (peer->sync.set && peer->sync.leading == leading)
+			break;
+	return peer;
+}
+
+static void forget_first(struct sync *sync)
+{
+	free(sync->first);
+	sync->first = NULL;
+	sync->waits = false;
+}
+
+static void end_round(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+	struct peer *next;
+
+	if (!sync->set)
+		return;
+	reconcile_free(sync->set);
+	sync->set = NULL;
+	for (next = peer->daemon->peers; next; next = next->next)
+		if (next->sync.waits && leads(next) == sync->leading) {
+			schedule(next, 0, 0);
+			break;
+		}
 }
 
 static int add_item(const struct store_item *item, void *data)
@@ -113,25 +152,22 @@ static void lead(struct peer *peer)
 	send_symbols(peer, &letter, FIRST_SYMBOLS);
 }
 
-/* The next round is due, or the one under way has died. */
-static void on_timer(evutil_socket_t fd, short what, void *data)
+/* Tells whether a round has to wait for another one, which may have died. */
+static bool must_wait(struct peer *peer)
 {
-	struct peer *peer = data;
-	struct sync *sync = &peer->sync;
+	uint64_t patience = (leads(peer) ? LEAD_SECONDS : FOLLOW_SECONDS) * SECOND;
+	struct peer *other = busy_with(peer->daemon, leads(peer));
 
-	(void)fd;
-	(void)what;
-	if (sync->set && daemon_ticks() - sync->began < ROUND_SECONDS * 1000000000ull) {
-		schedule(peer, 1, 0);
-		return;
+	peer->sync.waits = other;
+	if (other && daemon_ticks() - other->sync.began >= patience) {
+		peer->sync.waits = false;
+		end_round(other);
+		return false;
 	}
-	end_round(peer);
-	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
-		return;
-	if (leads(peer))
-		lead(peer);
-	schedule(peer, peer->daemon->config.store.reconcile, 0);
+	return other;
 }
+
+/* --- What is given --- */
 
 /* Gives one message of the queue; false: not now. */
 static bool give(struct peer *peer)
@@ -180,13 +216,16 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 		sync->head = sync->tail = 0;
 }
 
-/* Queues messages to be given. */
-static void queue(struct peer *peer, const uint8_t *ids, size_t count)
+/* Queues messages to be given; those of an earlier round that still wait are wanted anew or not. */
+static void queue(struct peer *peer, uint32_t round, const uint8_t *ids, size_t count)
 {
 	static const struct timeval now = { 0, 0 };
 	struct sync *sync = &peer->sync;
 	uint8_t *grown;
 
+	if (round != sync->queue_round)
+		sync->head = sync->tail = 0;
+	sync->queue_round = round;
 	if (count > QUEUE_MAX - sync->tail)
 		count = QUEUE_MAX - sync->tail;
 	if (sync->tail + count > sync->room) {
@@ -204,68 +243,158 @@ static void queue(struct peer *peer, const uint8_t *ids, size_t count)
 		evtimer_add(sync->pump, &now);
 }
 
-/* How many messages may come until the next round. */
-static size_t allowance(const struct peer *peer)
-{
-	const struct config_store *config = &peer->daemon->config.store;
-	uint64_t count;
+/* --- What is wanted --- */
 
-	if (!config->in)
+/* How large a message of this peer is, about. */
+static uint64_t size_of(const struct sync *sync)
+{
+	return sync->got ? sync->got_bytes / sync->got : USUAL_SIZE;
+}
+
+/* How many messages may come now, from this peer: within a second, if that is limited. */
+static size_t portion(const struct peer *peer)
+{
+	const struct sync *sync = &peer->sync;
+	uint64_t count = peer->daemon->config.store.in, askers = 0;
+	const struct peer *other;
+
+	if (!count)
 		return PROTO_IDS_MAX;
-	count = config->in / USUAL_SIZE * config->reconcile;
+	if (daemon_ticks() < sync->ask_after)
+		return 0;
+	for (other = peer->daemon->peers; other; other = other->next)
+		askers += other->sync.nr_lacking > 0;
+	count = (count - count / EARLY) / size_of(sync) / (askers ? askers : 1);
 	if (!count)
 		count = 1;
 	return count < PROTO_IDS_MAX ? count : PROTO_IDS_MAX;
 }
 
 /*
- * Of ids that the peer has and this node lacks, picks those to be wanted, to the front of a copy;
- * tells the peer which were delivered.
+ * Of these, as many as find room in the store, with those that are under way: what does not would
+ * come again each round.
  */
-static uint8_t *pick(struct peer *peer, const uint8_t *ids, size_t count, size_t *picked)
+static size_t that_fit(struct peer *peer, size_t count)
 {
-	size_t i, most = allowance(peer);
-	uint8_t *wanted = malloc(count ? count * PROTO_ID_LEN : 1);
+	struct store *store = peer->daemon->store;
+	uint64_t cost = store_cost(store, size_of(&peer->sync)), coming = 0;
+	const struct peer *other;
+
+	for (other = peer->daemon->peers; other; other = other->next)
+		coming += other->sync.coming * store_cost(store, size_of(&other->sync));
+	while (count &&
+	       !store_would_fit(store, coming + count * cost, peer->address, daemon_now()))
+		count /= 2;
+	return count;
+}
+
+/* Takes as many off what is lacking as may be wanted now. */
+static const uint8_t *take_portion(struct peer *peer, size_t *count)
+{
+	struct sync *sync = &peer->sync;
+	size_t most = portion(peer);
+
+	if (most > sync->nr_lacking)
+		most = sync->nr_lacking;
+	*count = that_fit(peer, most);
+	if (most && !*count) {
+		log_debug("%s: no room for what it has", peer_label(peer));
+		sync->nr_lacking = 0;
+	}
+	if (*count)
+		sync->ask_after = daemon_ticks() + SECOND;
+	sync->nr_lacking -= *count;
+	sync->coming += *count;
+	sync->symbols_bytes += *count * PROTO_ID_LEN;
+	return sync->lacking + sync->nr_lacking * PROTO_ID_LEN;
+}
+
+static void ask_later(struct peer *peer)
+{
+	uint64_t now = daemon_ticks(), left = 0;
+	struct timeval wait;
+
+	if (peer->daemon->config.store.in && peer->sync.ask_after > now)
+		left = peer->sync.ask_after - now;
+	wait = (struct timeval){ left / SECOND, left % SECOND / 1000 };
+	if (peer->sync.nr_lacking)
+		evtimer_add(peer->sync.ask, &wait);
+	else if (peer->sync.again && leads(peer))
+		schedule(peer, 1, 0);
+	else if (peer->sync.again)
+		sync_now(peer);
+	if (!peer->sync.nr_lacking)
+		peer->sync.again = false;
+}
+
+static void on_ask(evutil_socket_t fd, short what, void *data)
+{
+	struct proto_letter letter = { .type = PROTO_WANT };
+	struct peer *peer = data;
+	struct sync *sync = &peer->sync;
+
+	(void)fd;
+	(void)what;
+	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
+		return;
+	letter.want.round = sync->round;
+	letter.want.ids = take_portion(peer, &letter.want.nr_ids);
+	if (letter.want.nr_ids)
+		session_send(peer->session, &letter);
+	ask_later(peer);
+}
+
+/*
+ * Ids that the peer has and this node's set lacks: those that were delivered the peer is told of;
+ * some are held here, but may not pass on; the others are to be wanted.
+ */
+static int lack(struct peer *peer, const uint8_t *ids, size_t count)
+{
+	struct sync *sync = &peer->sync;
+	struct idset told = { NULL };
+	struct store_item item;
 	const uint8_t *id;
 
-	*picked = 0;
-	if (!wanted)
-		return NULL;
-	for (i = 0; i < count; i++) {
-		id = ids + i * PROTO_ID_LEN;
-		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
-			cancel_tell(peer, id);
-		else if (*picked < most)
-			memcpy(wanted + (*picked)++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
-		else
-			peer->sync.again = true;
+	if (count > LACKING_MAX) {
+		count = LACKING_MAX;
+		sync->again = true;
 	}
-	return wanted;
+	free(sync->lacking);
+	sync->nr_lacking = sync->coming = 0;
+	sync->lacking = malloc(count ? count * PROTO_ID_LEN : 1);
+	if (!sync->lacking)
+		return -ENOMEM;
+	for (id = ids; id < ids + count * PROTO_ID_LEN; id += PROTO_ID_LEN)
+		if (cancel_state(peer->daemon, id) == CANCEL_PROVEN)
+			cancel_tell(peer, id, &told);
+		else if (store_find(peer->daemon->store, id, &item))
+			memcpy(sync->lacking + sync->nr_lacking++ * PROTO_ID_LEN, id,
+			       PROTO_ID_LEN);
+	idset_clear(&told);
+	return 0;
 }
+
+/* --- A round --- */
 
 static void send_diff(struct peer *peer, const struct reconcile_diff *diff)
 {
 	struct proto_letter letter = { .type = PROTO_DIFF };
 	struct sync *sync = &peer->sync;
-	size_t theirs = diff->nr_theirs, ours = diff->nr_ours;
-	uint8_t *wanted;
+	size_t ours = diff->nr_ours;
 
-	if (theirs > PROTO_IDS_MAX)
-		theirs = PROTO_IDS_MAX;
 	if (ours > PROTO_IDS_MAX)
 		ours = PROTO_IDS_MAX;
-	wanted = pick(peer, diff->theirs, theirs, &letter.diff.nr_yours);
-	if (!wanted)
+	if (lack(peer, diff->theirs, diff->nr_theirs))
 		return;
 	letter.diff.round = sync->round;
-	letter.diff.yours = wanted;
+	letter.diff.yours = take_portion(peer, &letter.diff.nr_yours);
 	letter.diff.mine = diff->ours;
 	letter.diff.nr_mine = ours;
-	sync->symbols_bytes += (letter.diff.nr_yours + ours) * PROTO_ID_LEN;
+	sync->symbols_bytes += ours * PROTO_ID_LEN;
 	session_send(peer->session, &letter);
+	ask_later(peer);
 	log_debug("%s: reconciled: it has %zu more, this node %zu", peer_label(peer),
 		  diff->nr_theirs, diff->nr_ours);
-	free(wanted);
 }
 
 /* The follower goes on to decode. */
@@ -277,13 +406,14 @@ static void follow(struct peer *peer, const struct proto_symbols *symbols)
 	struct reconcile_diff diff;
 	int rc;
 
+	sync->began = daemon_ticks();
 	sync->symbols_bytes += symbols->len;
 	rc = reconcile_decode(sync->set, symbols->symbols, count, &diff);
 	if (rc == -EAGAIN) {
 		sync->decoded += count;
 		/* half as many again: what is sent in vain is at most a third */
 		more.more.round = sync->round;
-		more.more.count = sync->decoded / 2 < MOST_SYMBOLS ? sync->decoded / 2 :
+		more.more.count = sync->decoded / 2 < MOST_SYMBOLS ? sync->decoded / 2 + 1 :
 								     MOST_SYMBOLS;
 		session_send(peer->session, &more);
 		return;
@@ -296,22 +426,81 @@ static void follow(struct peer *peer, const struct proto_symbols *symbols)
 	end_round(peer);
 }
 
+/* With the symbols that were kept when the round began. */
+static void begin_following(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+	struct proto_symbols first = {
+		.round = sync->round,
+		.symbols = sync->first,
+		.len = sync->first_len,
+	};
+	uint64_t now = daemon_ticks();
+
+	sync->first = NULL;
+	sync->leading = false;
+	sync->decoded = 0;
+	/* unless the other side has given up */
+	if (now - sync->began < LEAD_SECONDS * SECOND) {
+		sync->began = now;
+		if (snapshot(peer, sync->salt))
+			end_round(peer);
+		else
+			follow(peer, &first);
+	}
+	free((void *)first.symbols);
+}
+
+/* The next round is due, or the one under way has died. */
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct peer *peer = data;
+	struct sync *sync = &peer->sync;
+
+	(void)fd;
+	(void)what;
+	if (sync->set && daemon_ticks() - sync->began < ROUND_SECONDS * SECOND) {
+		schedule(peer, 1, 0);
+		return;
+	}
+	end_round(peer);
+	if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
+		return;
+	if ((leads(peer) || sync->first) && must_wait(peer)) {
+		schedule(peer, 1, 0);
+		return;
+	}
+	if (leads(peer))
+		lead(peer);
+	else if (sync->first)
+		begin_following(peer);
+	schedule(peer, peer->daemon->config.store.reconcile, 0);
+}
+
 static void on_reconcile(struct peer *peer, const struct proto_symbols *symbols)
 {
 	struct sync *sync = &peer->sync;
 
-	if (leads(peer)) {
-		log_debug("%s: it does not lead reconciliations", peer_label(peer));
+	if (leads(peer) || symbols->len > FIRST_MAX * RECONCILE_SYMBOL_LEN) {
+		log_debug("%s: it does not lead reconciliations, or not so", peer_label(peer));
 		return;
 	}
+	end_round(peer);
+	forget_first(sync);
+	sync->first = malloc(symbols->len ? symbols->len : 1);
+	if (!sync->first)
+		return;
+	memcpy(sync->first, symbols->symbols, symbols->len);
+	sync->first_len = symbols->len;
+	memcpy(sync->salt, symbols->salt, sizeof(sync->salt));
 	sync->round = symbols->round;
 	sync->leading = false;
+	sync->again = false;
 	sync->began = daemon_ticks();
-	sync->decoded = 0;
-	if (snapshot(peer, symbols->salt))
-		end_round(peer);
+	if (must_wait(peer))
+		schedule(peer, 1, 0);
 	else
-		follow(peer, symbols);
+		begin_following(peer);
 }
 
 static void on_more(struct peer *peer, const struct proto_more *more)
@@ -331,40 +520,32 @@ static void on_more(struct peer *peer, const struct proto_more *more)
 
 static void on_diff(struct peer *peer, const struct proto_diff *diff)
 {
-	struct proto_letter letter = { .type = PROTO_WANT };
 	struct sync *sync = &peer->sync;
-	uint8_t *wanted;
 
 	if (!sync->set || !sync->leading || diff->round != sync->round)
 		return;
 	sync->rounds++;
 	sync->symbols_bytes += (diff->nr_yours + diff->nr_mine) * PROTO_ID_LEN;
 	end_round(peer);
-	queue(peer, diff->yours, diff->nr_yours);
-	wanted = pick(peer, diff->mine, diff->nr_mine, &letter.want.nr_ids);
-	if (wanted && letter.want.nr_ids) {
-		letter.want.round = sync->round;
-		letter.want.ids = wanted;
-		sync->symbols_bytes += letter.want.nr_ids * PROTO_ID_LEN;
-		session_send(peer->session, &letter);
-	}
-	free(wanted);
-	if (sync->again && !peer->daemon->config.store.in)
-		schedule(peer, 1, 0);
+	/* it may have had more to tell than goes into a letter */
+	sync->again = diff->nr_mine == PROTO_IDS_MAX;
+	queue(peer, diff->round, diff->yours, diff->nr_yours);
+	if (!lack(peer, diff->mine, diff->nr_mine))
+		on_ask(-1, 0, peer);
 }
 
 static void on_message(struct peer *peer, const struct proto_message *message)
 {
 	struct daemon *daemon = peer->daemon;
 
-	daemon->taken.rate = daemon->config.store.in;
-	if (!policy_bucket_take(&daemon->taken, message->len, daemon_ticks()))
+	peer->sync.coming -= peer->sync.coming > 0;
+	peer->sync.got++;
+	peer->sync.got_bytes += message->len;
+	if (!intake_may_take(daemon, message->len))
 		return;
 	if (intake_message(peer, message) == -EBADMSG)
 		log_warning("%s: gave a message that is not what its digest says",
 			    peer_label(peer));
-	else
-		peer->sync.got++;
 }
 
 /**
@@ -380,7 +561,8 @@ void sync_letter(struct peer *peer, const struct proto_letter *letter)
 	struct sync *sync = &peer->sync;
 
 	if (peer->state == CROWDSHARE_PEER_CONTRACT &&
-	    (letter->type == PROTO_DIFF || letter->type == PROTO_WANT)) {
+	    (letter->type == PROTO_DIFF || letter->type == PROTO_WANT ||
+	     letter->type == PROTO_MESSAGE)) {
 		offer_letter(peer, letter);
 		return;
 	}
@@ -404,7 +586,7 @@ void sync_letter(struct peer *peer, const struct proto_letter *letter)
 		on_diff(peer, &letter->diff);
 		break;
 	case PROTO_WANT:
-		queue(peer, letter->want.ids, letter->want.nr_ids);
+		queue(peer, letter->want.round, letter->want.ids, letter->want.nr_ids);
 		break;
 	case PROTO_MESSAGE:
 		on_message(peer, &letter->message);
@@ -427,7 +609,9 @@ void sync_start(struct peer *peer)
 		sync->timer = evtimer_new(peer->daemon->base, on_timer, peer);
 	if (!sync->pump)
 		sync->pump = evtimer_new(peer->daemon->base, on_pump, peer);
-	if (!sync->timer || !sync->pump)
+	if (!sync->ask)
+		sync->ask = evtimer_new(peer->daemon->base, on_ask, peer);
+	if (!sync->timer || !sync->pump || !sync->ask)
 		return;
 	/* not all neighbours at the same moment */
 	evutil_secure_rng_get_bytes(&usec, sizeof(usec));
@@ -442,16 +626,23 @@ void sync_stop(struct peer *peer)
 {
 	struct sync *sync = &peer->sync;
 
+	forget_first(sync);
 	end_round(peer);
 	if (sync->timer)
 		event_free(sync->timer);
 	if (sync->pump)
 		event_free(sync->pump);
+	if (sync->ask)
+		event_free(sync->ask);
 	free(sync->queue);
+	free(sync->lacking);
 	sync->timer = NULL;
 	sync->pump = NULL;
+	sync->ask = NULL;
 	sync->queue = NULL;
+	sync->lacking = NULL;
 	sync->head = sync->tail = sync->room = 0;
+	sync->nr_lacking = sync->coming = 0;
 }
 
 /**

@@ -21,11 +21,21 @@ struct reconcile;
  * @set: the set being reconciled, NULL: none
  * @round: number of the round under way, or the last one
  * @leading: this node began the round
- * @began: daemon_ticks() when it did
+ * @began: daemon_ticks() when it did, or heard of the other side last
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
  * @decoded: symbols that came in this round
+ * @lacking: ids of messages that the peer has and this node is still to ask for, PROTO_ID_LEN each
+ * @nr_lacking: their number
+ * @coming: how many were asked for in this round, and have not come yet
+ * @ask: timer that asks for some of them
  * @again: a round is wanted as soon as this one ends
+ * @waits: a round is to begin when one with another peer ends
+ * @first: symbols with which the peer began that round; NULL: this node begins it
+ * @first_len: bytes of @first
+ * @salt: that goes with @first
+ * @ask_after: daemon_ticks() when more may be asked for, if what comes is limited
  * @queue: ids of messages that the peer is to be given, PROTO_ID_LEN each
+ * @queue_round: in which it asked for them
  * @head: those of @queue that were given
  * @tail: how many @queue holds
  * @room: how many it has memory for
@@ -34,6 +44,7 @@ struct reconcile;
  * @symbols_bytes: bytes of symbols, DIFF and WANT, both ways
  * @given: messages
  * @got: messages
+ * @got_bytes: of @got
  */
 struct sync {
 	struct reconcile	*set;
@@ -43,7 +54,17 @@ struct sync {
 	struct event		*timer;
 	size_t			decoded;
 	bool			again;
+	uint8_t			*lacking;
+	size_t			nr_lacking;
+	size_t			coming;
+	struct event		*ask;
+	bool			waits;
+	uint8_t			*first;
+	size_t			first_len;
+	uint8_t			salt[PROTO_SALT_LEN];
+	uint64_t		ask_after;
 	uint8_t			*queue;
+	uint32_t		queue_round;
 	size_t			head;
 	size_t			tail;
 	size_t			room;
@@ -52,6 +73,7 @@ struct sync {
 	uint64_t		symbols_bytes;
 	uint64_t		given;
 	uint64_t		got;
+	uint64_t		got_bytes;
 };
 
 void sync_start(struct peer *peer);

@@ -771,7 +771,46 @@ static void test_damaged(void **state)
 	text[16] = '7';
 	damaged(text, len, "version 7");
 	damaged("", 0, "no file of a data plan");
-	damaged("hello", 5, "move it away");
+	damaged("hello", 5, "no file of a data plan");
+}
+
+/* The daemon goes on with a damaged file: it is put aside, and nothing is taken on credit. */
+static void test_open_damaged(void **state)
+{
+	struct config_policy config = { .plan_bytes = 10 * GB, .plan_day = 1 };
+	const int64_t june = 1781000000; /* 2026-06-09 */
+	struct policy_power power = { .plugged = true };
+	struct policy_plan plan, again;
+	struct cs_error error = { "" };
+	char text[16];
+	int fd;
+
+	(void)state;
+	assert_int_equal(policy_plan_open(&plan, &config, in_folder("plan"), &error), 0);
+	assert_int_equal(plan.used, 0);
+	write_file("plan", "hello", 5);
+	assert_int_equal(policy_plan_open(&plan, &config, in_folder("plan"), &error), -EBADMSG);
+	assert_non_null(strstr(error.text, "it was put aside"));
+	assert_non_null(strstr(error.text, "used up until its month ends"));
+	assert_non_null(strstr(error.text, in_folder("plan")));
+	assert_int_equal(access(in_folder("plan"), F_OK), -1);
+	fd = open(in_folder("plan.damaged"), O_RDONLY);
+	assert_int_equal(read(fd, text, sizeof(text)), 5);
+	assert_memory_equal(text, "hello", 5);
+	close(fd);
+	/* as the daemon goes on, and is started again */
+	policy_plan_count(&plan, &config, 1000, 1000, june);
+	assert_int_equal(policy_refuses(&config, &power, &plan), POLICY_PLAN);
+	assert_int_equal(policy_plan_save(&plan, in_folder("plan"), &error), 0);
+	assert_int_equal(policy_plan_open(&again, &config, in_folder("plan"), &error), 0);
+	assert_memory_equal(&plan, &again, sizeof(plan));
+	policy_plan_count(&again, &config, 1100, 1000, june + 20 * DAY);
+	assert_int_equal(policy_refuses(&config, &power, &again), POLICY_PLAN);
+	policy_plan_count(&again, &config, 1200, 1000, june + 25 * DAY);
+	assert_int_equal(policy_refuses(&config, &power, &again), POLICY_NONE);
+	assert_int_equal(again.used, 100);
+	/* what can't be read is another matter */
+	assert_int_equal(policy_plan_open(&plan, &config, folder, &error), -EISDIR);
 }
 
 /* --- Decisions --- */
@@ -897,6 +936,41 @@ static void test_bucket_large(void **state)
 	assert_false(policy_bucket_take(&bucket, 1, now - SECOND));
 }
 
+/* Of a limit that changes while something is owed: what is owed stays so many units. */
+static void test_bucket_set(void **state)
+{
+	uint64_t now = 77 * SECOND;
+	struct policy_bucket bucket = { 0 };
+
+	(void)state;
+	policy_bucket_set(&bucket, 1, now);
+	assert_true(policy_bucket_take(&bucket, 1000, now));
+	assert_false(policy_bucket_take(&bucket, 1, now + 998 * SECOND));
+	/* 990 of them are left, which a thousandth of the time pays off */
+	policy_bucket_set(&bucket, 1000, now + 10 * SECOND);
+	assert_false(policy_bucket_take(&bucket, 11, now + 10 * SECOND));
+	assert_true(policy_bucket_take(&bucket, 10, now + 10 * SECOND));
+	/* set to what it is, again and again: nothing happens */
+	policy_bucket_set(&bucket, 1000, now + 10 * SECOND);
+	assert_false(policy_bucket_take(&bucket, 1, now + 10 * SECOND));
+	assert_true(policy_bucket_take(&bucket, 1000, now + 11 * SECOND));
+	/* lower again: a second's worth that passed is a thousand seconds' worth now */
+	policy_bucket_set(&bucket, 1, now + 11 * SECOND);
+	assert_false(policy_bucket_take(&bucket, 1, now + 1010 * SECOND));
+	assert_true(policy_bucket_take(&bucket, 1, now + 1011 * SECOND));
+	/* no limit, and a limit after none: nothing is owed */
+	policy_bucket_set(&bucket, 0, now + 1011 * SECOND);
+	assert_true(policy_bucket_take(&bucket, UINT64_MAX, now + 1011 * SECOND));
+	policy_bucket_set(&bucket, 5, now + 1011 * SECOND);
+	assert_true(policy_bucket_take(&bucket, 5, now + 1011 * SECOND));
+	/* no overflow */
+	bucket = (struct policy_bucket){ .rate = UINT64_MAX, .tat = UINT64_MAX };
+	policy_bucket_set(&bucket, 1, 5);
+	assert_true(bucket.tat == UINT64_MAX);
+	policy_bucket_set(&bucket, UINT64_MAX, UINT64_MAX);
+	assert_true(bucket.tat == UINT64_MAX);
+}
+
 #define in_a_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -923,10 +997,12 @@ int main(void)
 		cmocka_unit_test(test_clock),
 		in_a_folder(test_file),
 		in_a_folder(test_damaged),
+		in_a_folder(test_open_damaged),
 		cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_bucket),
 		cmocka_unit_test(test_bucket_large),
+		cmocka_unit_test(test_bucket_set),
 	};
 
 	return cmocka_run_group_tests_name("bid", tests, NULL, NULL);

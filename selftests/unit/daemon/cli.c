@@ -346,7 +346,11 @@ static void test_change(void **state)
 	trouble("not an amount", "ledger settle " B " 9223372036854775.808");
 	trouble("not an amount", "ledger settle " B " 0");
 	trouble("not an amount", "ledger settle " B " 0.0001");
-	trouble("not an amount", "ledger settle " B " -1");
+	trouble("not an amount", "ledger settle " B " -0");
+	trouble("not an amount", "ledger settle " B " --1");
+	trouble("not an amount", "ledger settle " B " -");
+	assert_int_equal(run("-j ledger settle " B " -1.5"), 0);
+	says_json("{\"command\":\"ledger settle\",\"peer\":\"" B "\",\"amount\":-1500}");
 	trouble("not an amount", "ledger settle " B " 1e3");
 	trouble("POINTS is missing", "ledger settle " B);
 }

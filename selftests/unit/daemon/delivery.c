@@ -9,207 +9,57 @@
  * them to Carol, who asks for none; Carol gives them to the gateway. The receipt comes back the
  * same way.
  */
-#include "node.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-
-#include "daemon/ingest.h"
+#include "common/service.h"
+#include "daemon/gateway.h"
 #include "daemon/notice.h"
-#include "daemon/receipt_file.h"
+#include "daemon/receipt_way.h"
 #include "lib/hex.h"
 
 #define COUNT	10
 
-enum { BOB, ALICE, CAROL, GATE, NODES };
-
-static struct event_base *base;
-static struct node node[NODES];
-static char top[48];
-static char place[64];
-
-/* The ingest */
-static struct config service;
-static struct identity receiver;
-static struct ingest *ingest;
-static uint16_t port;
-static size_t taken;
-
-static const uint8_t loopback[CS_ADDR_LEN] = { [15] = 1 };
-static uint8_t digests[64][CS_DIGEST_LEN];
-
-static uint64_t ticks(void)
-{
-	return daemon_ticks() / 1000000;
-}
-
-/* What the kernels of neighbours send to each other alone. */
-static void wires(void)
-{
-	int i;
-
-	for (i = BOB; i < GATE; i++)
-		if (node[i].daemon.kernel && node[i + 1].daemon.kernel) {
-			node_wire(&node[i], &node[i + 1]);
-			node_wire(&node[i + 1], &node[i]);
-		}
-}
-
-/* Runs all of them until something is so; false: it did not come to that. */
-static bool until(bool (*so)(void), unsigned int seconds)
-{
-	static const struct timeval tick = { 0, 5000 };
-	uint64_t end = ticks() + seconds * 1000;
-
-	while (!so || !so()) {
-		if (ticks() >= end)
-			return false;
-		event_base_loopexit(base, &tick);
-		event_base_dispatch(base);
-		wires();
-	}
-	return true;
-}
-
-static void run(unsigned int msec)
-{
-	uint64_t end = ticks() + msec;
-	static const struct timeval tick = { 0, 5000 };
-
-	while (ticks() < end) {
-		event_base_loopexit(base, &tick);
-		event_base_dispatch(base);
-		wires();
-	}
-}
-
-/* --- The ingest --- */
-
-static void on_taken(const struct ingest_batch *batch, void *data)
-{
-	(void)data;
-	taken += batch->receipt.nr_digests;
-}
-
-static void ingest_start(const char *more)
-{
-	char text[1024];
-
-	snprintf(text, sizeof(text), "state = \"%s\"; ports = ();\n"
-		 "ingest = { listen = \"[::1]:%u\"; inbox = \"%s/inbox\"; %s };", place,
-		 port ? port : 1, place, more);
-	NODE_OK(config_parse(&service, text, "ingest", error));
-	if (!port)
-		service.ingest.port = 0; /* any that is free */
-	NODE_OK(identity_open(&receiver, service.identity, error));
-	NODE_OK(ingest_open(&ingest, base, &service, &receiver, on_taken, NULL, error));
-	port = ingest_port(ingest);
-}
-
-static void ingest_stop(void)
-{
-	if (!ingest)
-		return;
-	ingest_close(ingest);
-	ingest = NULL;
-	identity_close(&receiver);
-	config_free(&service);
-}
+enum { BOB, ALICE, CAROL, GATE };
 
 /* --- Nodes --- */
 
-static const char *settings(int i)
+static void settings(void)
 {
-	static char text[256];
+	static struct config_rate rate = { .rate = 50000 };
+	static struct config_prefix prefix = { .address = { [15] = 1 }, .len = 128 };
+	struct config *gate = &nodes[GATE].daemon.config;
 
-	if (i == BOB)
-		return "offers = { max-price = 100; budget = 1000000; };";
-	if (i == ALICE)
-		return "market = { rates = ( { rate = 50; } ); };\n"
-		       "offers = { max-price = 100; budget = 1000000; };";
-	if (i == GATE)
-		return "gateway = { interface = \"lo\"; destinations = ( \"::1\" ); };";
-	text[0] = 0;
-	return text;
-}
-
-static void start(int i)
-{
-	node[i].number = 10 + i;
-	snprintf(node[i].dir, sizeof(node[i].dir), "%s/%d", place, i);
-	mkdir(node[i].dir, 0700);
-	node_start(&node[i], base, i == ALICE ? "contract" : "free", settings(i));
-}
-
-static bool all_joined(void)
-{
-	int i;
-
-	for (i = BOB; i < GATE; i++)
-		if (!node_joined(&node[i], &node[i + 1]))
-			return false;
-	return true;
-}
-
-static void know_receiver(int i, const uint8_t key[IDENTITY_PUBLIC_LEN])
-{
-	char hex[2 * IDENTITY_PUBLIC_LEN + 1];
-	json_t *request;
-
-	cs_hex(hex, key, IDENTITY_PUBLIC_LEN);
-	request = json_pack("{s:s, s:i, s:s}", "address", "::1", "port", port, "key", hex);
-	NODE_OK(receiver_add(&node[i].daemon, request, error));
-	json_decref(request);
+	nodes[ALICE].port.terms = CROWDSHARE_PEER_CONTRACT;
+	nodes[ALICE].daemon.config.policy.rates = &rate;
+	nodes[ALICE].daemon.config.policy.nr_rates = 1;
+	strcpy(gate->gateway.interface, "lo");
+	gate->gateway.destinations = &prefix;
+	gate->gateway.nr_destinations = 1;
+	gate->gateway.batch = PROTO_BATCH_MAX;
 }
 
 static int set_up(void **state)
 {
-	static unsigned int number;
 	int i;
 
-	(void)state;
-	snprintf(place, sizeof(place), "%s/%u", top, number++);
-	mkdir(place, 0700);
-	taken = 0;
-	port = 0;
-	ingest_start("");
-	for (i = 0; i < NODES; i++)
-		start(i);
-	know_receiver(BOB, receiver.public);
+	nodes_set_up(state);
+	settings();
+	service_begin();
+	service_start("");
 	for (i = BOB; i < GATE; i++)
-		node_join(&node[i], &node[i + 1]);
-	assert_true(until(all_joined, 5));
+		nodes_pair(i, i + 1);
+	know_receiver(BOB, receiver.public);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	int i;
-
-	(void)state;
-	for (i = 0; i < NODES; i++)
-		if (node[i].daemon.kernel)
-			node_stop(&node[i]);
-	run(20);
-	ingest_stop();
-	run(20);
+	nodes_tear_down(state);
+	service_end();
 	return 0;
-}
-
-/* Bob sends messages that are all different. */
-static void send_messages(int from, size_t count)
-{
-	static uint32_t serial;
-	static uint8_t frame[CS_FRAME_HLEN + 2000];
-	size_t i, len;
-
-	for (i = 0; i < count; i++) {
-		len = node_message(frame, sizeof(frame), loopback, port, ++serial, 1000 + i,
-				   time(NULL) + 3600);
-		memcpy(digests[i], node_digest(frame), CS_DIGEST_LEN);
-		fake_receive(node[from].daemon.kernel, frame, len, true);
-	}
 }
 
 /* --- What they know --- */
@@ -221,7 +71,6 @@ struct sum {
 	int64_t			promised;
 	int64_t			earned;
 	size_t			contracts;
-	struct contract		first;
 };
 
 static int add_up(const struct contract *contract, int64_t promised, int64_t earned,
@@ -240,9 +89,9 @@ static int add_up(const struct contract *contract, int64_t promised, int64_t ear
 
 static struct sum sum_of(int i, bool buyer)
 {
-	struct sum sum = { .identity = &node[i].daemon.identity, .buyer = buyer };
+	struct sum sum = { .identity = &nodes[i].daemon.identity, .buyer = buyer };
 
-	NODE_OK(ledger_contracts(node[i].daemon.ledger, false, time(NULL), add_up, &sum, error));
+	OK(ledger_contracts(nodes[i].daemon.ledger, false, time(NULL), add_up, &sum, error));
 	return sum;
 }
 
@@ -256,7 +105,7 @@ static bool all_paid(void)
 	struct sum bob = sum_of(BOB, true), alice = sum_of(ALICE, false);
 
 	return bob.promised && bob.earned == bob.promised && alice.earned == bob.earned &&
-	       receipt_stats(&node[BOB].daemon)->delivered == COUNT;
+	       receipt_stats(&nodes[BOB].daemon)->delivered == COUNT;
 }
 
 static bool is_bad(const struct node *at)
@@ -274,7 +123,7 @@ static bool nothing_waits(void)
 	int i;
 
 	for (i = 0; i < NODES; i++) {
-		json = receipt_json(&node[i].daemon, NULL);
+		json = receipt_json(&nodes[i].daemon, NULL);
 		none &= !json_integer_value(json_object_get(json, "waiting"));
 		json_decref(json);
 	}
@@ -291,7 +140,7 @@ static void test_the_whole_way(void **state)
 
 	(void)state;
 	send_messages(BOB, COUNT);
-	assert_true(until(all_paid, 14));
+	run_until(all_paid(), 14000);
 	assert_int_equal(taken, COUNT);
 	assert_int_equal(ingest_stats(ingest)->states[PROTO_ACK_NEW], COUNT);
 	/* to the millipoint, and Carol, who asked for nothing, has a contract of nothing */
@@ -299,18 +148,18 @@ static void test_the_whole_way(void **state)
 	assert_true(earned(BOB, true) == earned(ALICE, false));
 	assert_int_equal(sum_of(CAROL, false).contracts, sum_of(ALICE, true).contracts);
 	assert_int_equal(sum_of(CAROL, false).contracts > 0, 1);
-	assert_int_equal(receipt_stats(&node[CAROL].daemon)->sold, COUNT);
+	assert_int_equal(receipt_stats(&nodes[CAROL].daemon)->sold, COUNT);
 	for (i = 0; i < NODES; i++)
-		assert_false(is_bad(&node[i]));
-	assert_true(until(nothing_waits, 2));
-	list = receipt_list(&node[BOB].daemon, &error);
+		assert_false(is_bad(&nodes[i]));
+	run_until(nothing_waits(), 2000);
+	list = receipt_list(&nodes[BOB].daemon, &error);
 	assert_int_equal(json_array_size(list), COUNT);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "hops")), 3);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0),
 							      "deliverer")),
-			    node[GATE].daemon.identity.text);
+			    nodes[GATE].daemon.identity.text);
 	json_decref(list);
-	gateway = gateway_json(&node[GATE].daemon);
+	gateway = gateway_json(&nodes[GATE].daemon);
 	list = json_array_get(json_object_get(gateway, "targets"), 0);
 	assert_int_equal(json_integer_value(json_object_get(list, "delivered")), COUNT);
 	assert_int_equal(json_integer_value(json_object_get(list, "waiting")), 0);
@@ -328,7 +177,7 @@ static struct contract contracts[3];
 static void sign_contract(struct contract *contract, uint32_t id, const uint8_t *address,
 			  int64_t created, int64_t expiry)
 {
-	struct identity *bob = &node[BOB].daemon.identity, *alice = &node[ALICE].daemon.identity;
+	struct identity *bob = &nodes[BOB].daemon.identity, *alice = &nodes[ALICE].daemon.identity;
 	size_t i;
 
 	memset(contract, 0, sizeof(*contract));
@@ -347,43 +196,31 @@ static void sign_contract(struct contract *contract, uint32_t id, const uint8_t 
 		contract->items[i].digest[0] = i;
 		contract->items[i].size = SIZE;
 	}
-	NODE_OK(contract_sign(contract, bob, error));
-	NODE_OK(contract_sign(contract, alice, error));
-	NODE_OK(ledger_promise(node[BOB].daemon.ledger, contract, created, error));
-	NODE_OK(ledger_promise(node[ALICE].daemon.ledger, contract, created, error));
-}
-
-static bool two_joined(void)
-{
-	return node_joined(&node[BOB], &node[ALICE]);
+	OK(contract_sign(contract, bob, error));
+	OK(contract_sign(contract, alice, error));
+	OK(ledger_promise(nodes[BOB].daemon.ledger, contract, created, error));
+	OK(ledger_promise(nodes[ALICE].daemon.ledger, contract, created, error));
 }
 
 static void restart_two(void)
 {
-	node_stop(&node[BOB]);
-	node_stop(&node[ALICE]);
-	run(20);
-	start(BOB);
-	start(ALICE);
-	node_join(&node[BOB], &node[ALICE]);
-	assert_true(until(two_joined, 5));
+	node_stop(BOB);
+	node_stop(ALICE);
+	nodes_run(20);
+	nodes_pair(BOB, ALICE);
 }
 
 static int set_up_two(void **state)
 {
 	static const uint8_t elsewhere[CS_ADDR_LEN] = { 0x20, 1 };
-	static unsigned int number;
 	int64_t now = time(NULL);
-	char path[128];
 
-	(void)state;
-	snprintf(place, sizeof(place), "%s/two%u", top, number++);
-	mkdir(place, 0700);
-	snprintf(path, sizeof(path), "%s/receiver", place);
-	NODE_OK(identity_open(&receiver, path, error));
-	port = 35254;
-	start(BOB);
-	start(ALICE);
+	nodes_set_up(state);
+	settings();
+	service_begin();
+	service_port = 35254;
+	node_start(BOB);
+	node_start(ALICE);
 	sign_contract(&contracts[0], 1, loopback, now, now + 3600);
 	sign_contract(&contracts[1], 2, elsewhere, now, now + 3600);
 	/* one that expired long ago, for which receipts were still due */
@@ -396,14 +233,9 @@ static int tear_down_two(void **state)
 {
 	int i;
 
-	(void)state;
 	for (i = 0; i < 3; i++)
 		contract_free(&contracts[i]);
-	node_stop(&node[BOB]);
-	node_stop(&node[ALICE]);
-	run(20);
-	identity_close(&receiver);
-	return 0;
+	return tear_down(state);
 }
 
 /* What Alice would send to Bob: she delivered all messages of a contract. */
@@ -424,7 +256,7 @@ static void claim_fill(struct claim *claim, const struct contract *contract)
 	memcpy(receipt->destination, contract->destination, CS_ADDR_LEN);
 	memcpy(receipt->deliverer, contract->seller, IDENTITY_PUBLIC_LEN);
 	contract_uid(contract, receipt->contract);
-	receipt->port = port;
+	receipt->port = service_port;
 	receipt->time = time(NULL);
 	for (i = 0; i < COUNT; i++)
 		memcpy(claim->digests[i], contract->items[i].digest, CS_DIGEST_LEN);
@@ -438,11 +270,11 @@ static void claim_sign(struct claim *claim, const struct identity *by)
 {
 	struct proto_receipt *receipt = &claim->letter.receipt;
 
-	NODE_OK(receipt_sign(receipt, by, error));
+	OK(receipt_sign(receipt, by, error));
 	claim->claim.messages = receipt_all(receipt);
 	receipt->nr_endorsements = 0;
-	NODE_OK(receipt_endorse(receipt, &node[ALICE].daemon.identity,
-				node[BOB].daemon.identity.address, &claim->claim, claim->chain,
+	OK(receipt_endorse(receipt, &nodes[ALICE].daemon.identity,
+				nodes[BOB].daemon.identity.address, &claim->claim, claim->chain,
 				error));
 	receipt->nr_endorsements = 1;
 }
@@ -455,12 +287,12 @@ static void claim_make(struct claim *claim, const struct contract *contract)
 
 static void bob_gets(const struct claim *claim)
 {
-	receipt_letter(node_peer(&node[BOB], &node[ALICE]), &claim->letter);
+	receipt_letter(node_peer(BOB, ALICE), &claim->letter);
 }
 
 static void refused_for(const struct claim *claim, enum receipt_refusal reason)
 {
-	const struct receipt_stats *stats = receipt_stats(&node[BOB].daemon);
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
 	struct receipt_stats before = *stats;
 	unsigned int i;
 
@@ -470,12 +302,12 @@ static void refused_for(const struct claim *claim, enum receipt_refusal reason)
 			fail_msg("refused for reason %u", i);
 	assert_int_equal(stats->taken, before.taken);
 	assert_int_equal(earned(BOB, true), 0);
-	assert_false(is_bad(&node[BOB]));
+	assert_false(is_bad(&nodes[BOB]));
 }
 
 static void test_forged(void **state)
 {
-	struct identity *bob = &node[BOB].daemon.identity;
+	struct identity *bob = &nodes[BOB].daemon.identity;
 	struct claim claim;
 
 	(void)state;
@@ -484,14 +316,14 @@ static void test_forged(void **state)
 	refused_for(&claim, RECEIPT_REFUSAL_SIGNATURE);
 	/* signed, by whom Bob did not mean */
 	claim_fill(&claim, &contracts[0]);
-	claim_sign(&claim, &node[ALICE].daemon.identity);
+	claim_sign(&claim, &nodes[ALICE].daemon.identity);
 	refused_for(&claim, RECEIPT_REFUSAL_RECEIVER);
 	/* nobody's but Bob's own word */
 	claim_make(&claim, &contracts[0]);
 	claim.letter.receipt.nr_endorsements = 0;
 	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
 	claim_make(&claim, &contracts[0]);
-	NODE_OK(receipt_endorse(&claim.letter.receipt, bob, bob->address, &claim.claim,
+	OK(receipt_endorse(&claim.letter.receipt, bob, bob->address, &claim.claim,
 				&claim.chain[1], error));
 	claim.letter.receipt.nr_endorsements = 2;
 	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
@@ -541,7 +373,7 @@ static void test_other_contract(void **state)
 /* The ledgers of both, to the millipoint, whatever is said twice. */
 static void test_replayed(void **state)
 {
-	const struct receipt_stats *stats = receipt_stats(&node[BOB].daemon);
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
 	struct claim claim;
 	int i;
 
@@ -561,9 +393,9 @@ static void test_replayed(void **state)
 	claim_sign(&claim, &receiver);
 	bob_gets(&claim);
 	assert_int_equal(earned(BOB, true), COUNT * SIZE);
-	assert_false(is_bad(&node[BOB]));
+	assert_false(is_bad(&nodes[BOB]));
 	/* what Alice did not send is not answered to her use */
-	run(50);
+	nodes_run(50);
 	assert_int_equal(earned(ALICE, false), 0);
 }
 
@@ -575,12 +407,10 @@ static void alice_holds(const struct contract *contract, size_t count)
 	struct cs_error error = { "" };
 	size_t i;
 
-	memcpy(item.peer, node[BOB].daemon.identity.address, CS_ADDR_LEN);
+	memcpy(item.peer, nodes[BOB].daemon.identity.address, CS_ADDR_LEN);
 	for (i = 0; i < count; i++) {
-		item.size = node_message(frame, sizeof(frame), contract->destination, port, i,
-					 100, time(NULL) + 600) - CS_ETH_HLEN -
-			    sizeof(struct cs_link_hdr);
-		item.message = node_digest(frame);
+		item.size = service_frame(frame, 100) - CS_ETH_HLEN - sizeof(struct cs_link_hdr);
+		item.message = frame_message(frame);
 		item.expiry = time(NULL) + 600;
 		item.arrived = time(NULL);
 		/* its digest is the one that the contract names: the store sees no more */
@@ -588,7 +418,7 @@ static void alice_holds(const struct contract *contract, size_t count)
 		       contract->items[i].digest, CS_DIGEST_LEN);
 		memcpy(item.digest, contract->items[i].digest, CS_DIGEST_LEN);
 		memcpy(item.destination, contract->destination, CS_ADDR_LEN);
-		assert_int_equal(store_add(node[ALICE].daemon.store, &item, time(NULL), &error),
+		assert_int_equal(store_add(nodes[ALICE].daemon.store, &item, time(NULL), &error),
 				 STORE_ADDED);
 	}
 }
@@ -602,7 +432,7 @@ static void alice_gets(struct claim *claim)
 {
 	claim_make(claim, &contracts[0]);
 	claim->letter.receipt.nr_endorsements = 0;
-	NODE_OK(receipt_delivered(&node[ALICE].daemon, &claim->letter.receipt, error));
+	OK(receipt_delivered(&nodes[ALICE].daemon, &claim->letter.receipt, error));
 }
 
 static void test_seller_is_paid(void **state)
@@ -615,17 +445,17 @@ static void test_seller_is_paid(void **state)
 	alice_gets(&claim);
 	/* not before the buyer has answered */
 	assert_int_equal(earned(ALICE, false), 0);
-	assert_true(until(alice_paid, 3));
+	run_until(alice_paid(), 3000);
 	assert_int_equal(earned(BOB, true), COUNT * SIZE);
-	assert_int_equal(store_get(node[ALICE].daemon.store, contracts[0].items[0].digest, &item),
+	assert_int_equal(store_get(nodes[ALICE].daemon.store, contracts[0].items[0].digest, &item),
 			 0);
 	assert_false(item.flags & STORE_EARNS);
 	/* the ingest says it again, as after a break */
 	alice_gets(&claim);
-	run(100);
+	nodes_run(100);
 	assert_int_equal(earned(ALICE, false), COUNT * SIZE);
 	assert_int_equal(earned(BOB, true), COUNT * SIZE);
-	assert_false(is_bad(&node[ALICE]) || is_bad(&node[BOB]));
+	assert_false(is_bad(&nodes[ALICE]) || is_bad(&nodes[BOB]));
 }
 
 /* A receipt waits for a peer that is away, over a restart. */
@@ -635,14 +465,14 @@ static void test_buyer_is_away(void **state)
 
 	(void)state;
 	alice_holds(&contracts[0], COUNT);
-	node_stop(&node[BOB]);
-	run(20);
+	node_stop(BOB);
+	nodes_run(20);
 	alice_gets(&claim);
-	run(100);
+	nodes_run(100);
 	assert_int_equal(earned(ALICE, false), 0);
-	start(BOB);
+	node_start(BOB);
 	restart_two();
-	assert_true(until(alice_paid, 3));
+	run_until(alice_paid(), 3000);
 	assert_int_equal(earned(BOB, true), COUNT * SIZE);
 }
 
@@ -650,7 +480,7 @@ static void test_buyer_is_away(void **state)
 static void test_after_a_notice(void **state)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL };
-	struct cancel_given given;
+	struct store_given given;
 	struct store_item item;
 	struct claim claim;
 	size_t i;
@@ -662,26 +492,26 @@ static void test_after_a_notice(void **state)
 	letter.cancel.digests = claim.digests[0];
 	letter.cancel.nr_digests = COUNT;
 	/* a stranger's notice drops nothing */
-	assert_int_equal(notice_sign(&letter.cancel, &node[BOB].daemon.identity), 0);
-	cancel_letter(node_peer(&node[ALICE], &node[BOB]), &letter.cancel);
-	assert_int_equal(store_get(node[ALICE].daemon.store, claim.digests[0], &item), 0);
+	assert_int_equal(notice_sign(&letter.cancel, &nodes[BOB].daemon.identity), 0);
+	cancel_letter(node_peer(ALICE, BOB), &letter.cancel);
+	assert_int_equal(store_get(nodes[ALICE].daemon.store, claim.digests[0], &item), 0);
 	/* the one of the key that the contract names does; others may still send the message */
 	assert_int_equal(notice_sign(&letter.cancel, &receiver), 0);
-	cancel_letter(node_peer(&node[ALICE], &node[BOB]), &letter.cancel);
+	cancel_letter(node_peer(ALICE, BOB), &letter.cancel);
 	for (i = 0; i < COUNT; i++) {
-		assert_int_equal(store_get(node[ALICE].daemon.store, claim.digests[i], &item),
+		assert_int_equal(store_get(nodes[ALICE].daemon.store, claim.digests[i], &item),
 				 -ENOENT);
-		assert_int_equal(cancel_state(&node[ALICE].daemon, claim.digests[i]),
+		assert_int_equal(cancel_state(&nodes[ALICE].daemon, claim.digests[i]),
 				 CANCEL_CLAIMED);
 	}
-	assert_true(cancel_given(&node[ALICE].daemon, claim.digests[1], &given));
+	assert_true(cancel_given(&nodes[ALICE].daemon, claim.digests[1], &given));
 	assert_false(given.own);
 	assert_int_equal(given.contract, contracts[0].id);
-	assert_int_equal(given.port, port);
-	assert_memory_equal(given.peer, node[BOB].daemon.identity.address, CS_ADDR_LEN);
+	assert_int_equal(given.port, service_port);
+	assert_memory_equal(given.peer, nodes[BOB].daemon.identity.address, CS_ADDR_LEN);
 	restart_two();
 	alice_gets(&claim);
-	assert_true(until(alice_paid, 3));
+	run_until(alice_paid(), 3000);
 	assert_int_equal(earned(BOB, true), COUNT * SIZE);
 }
 
@@ -689,27 +519,27 @@ static void test_after_a_notice(void **state)
 static void test_notice_and_card(void **state)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL };
-	struct daemon *bob = &node[BOB].daemon;
+	struct daemon *bob = &nodes[BOB].daemon;
 	uint8_t frame[CS_FRAME_HLEN + SIZE];
 	struct store_item item;
 	size_t len;
 
 	(void)state;
-	len = node_message(frame, sizeof(frame), loopback, port, 99, 100, time(NULL) + 600);
+	len = service_frame(frame, 100);
 	fake_receive(bob->kernel, frame, len, true);
 	letter.cancel.expiry = time(NULL) + 600;
-	letter.cancel.digests = node_digest(frame);
+	letter.cancel.digests = frame_message(frame);
 	letter.cancel.nr_digests = 1;
 	assert_int_equal(notice_sign(&letter.cancel, &receiver), 0);
-	cancel_letter(node_peer(&node[BOB], &node[ALICE]), &letter.cancel);
-	assert_int_equal(store_get(bob->store, node_digest(frame), &item), 0);
+	cancel_letter(node_peer(BOB, ALICE), &letter.cancel);
+	assert_int_equal(store_get(bob->store, frame_message(frame), &item), 0);
 	know_receiver(BOB, receiver.public);
-	cancel_letter(node_peer(&node[BOB], &node[ALICE]), &letter.cancel);
-	assert_int_equal(store_get(bob->store, node_digest(frame), &item), -ENOENT);
-	assert_int_equal(cancel_state(bob, node_digest(frame)), CANCEL_PROVEN);
+	cancel_letter(node_peer(BOB, ALICE), &letter.cancel);
+	assert_int_equal(store_get(bob->store, frame_message(frame), &item), -ENOENT);
+	assert_int_equal(cancel_state(bob, frame_message(frame)), CANCEL_PROVEN);
 	/* it is not taken again */
 	fake_receive(bob->kernel, frame, len, true);
-	assert_int_equal(store_get(bob->store, node_digest(frame), &item), -ENOENT);
+	assert_int_equal(store_get(bob->store, frame_message(frame), &item), -ENOENT);
 }
 
 /* What is said to be delivered of Bob's own is what a card's key has signed. */
@@ -720,17 +550,15 @@ static void test_own_messages(void **state)
 	struct claim claim;
 
 	(void)state;
-	fake_receive(node[BOB].daemon.kernel, frame,
-		     node_message(frame, sizeof(frame), loopback, port, 98, 100,
-				  time(NULL) + 600), true);
+	fake_receive(nodes[BOB].daemon.kernel, frame, service_frame(frame, 100), true);
 	claim_fill(&claim, &contracts[0]);
 	memset(claim.letter.receipt.contract, 0, PROTO_UID_LEN);
-	memcpy(claim.digests[0], node_digest(frame), CS_DIGEST_LEN);
+	memcpy(claim.digests[0], frame_message(frame), CS_DIGEST_LEN);
 	claim.letter.receipt.nr_digests = 1;
 	claim.claim = none;
 	claim_sign(&claim, &receiver);
 	refused_for(&claim, RECEIPT_REFUSAL_RECEIVER);
-	know_receiver(BOB, node[ALICE].daemon.identity.public);
+	know_receiver(BOB, nodes[ALICE].daemon.identity.public);
 	refused_for(&claim, RECEIPT_REFUSAL_RECEIVER);
 	know_receiver(BOB, receiver.public);
 	/* of another port, which is another destination */
@@ -740,13 +568,13 @@ static void test_own_messages(void **state)
 	claim.letter.receipt.port--;
 	claim_sign(&claim, &receiver);
 	bob_gets(&claim);
-	assert_int_equal(receipt_stats(&node[BOB].daemon)->delivered, 1);
+	assert_int_equal(receipt_stats(&nodes[BOB].daemon)->delivered, 1);
 }
 
 /* A peer that sends more than its share is not listened to, and not answered. */
 static void test_too_many(void **state)
 {
-	const struct receipt_stats *stats = receipt_stats(&node[BOB].daemon);
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
 	struct claim claim;
 	int i;
 
@@ -775,16 +603,6 @@ int main(void)
 		TWO(test_own_messages),
 		TWO(test_too_many),
 	};
-	int rc;
 
-	log_init(getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR - 1);
-	signal(SIGPIPE, SIG_IGN);
-	strcpy(top, "/tmp/crowdshare-delivery-XXXXXX");
-	if (!mkdtemp(top))
-		return 1;
-	base = event_base_new();
-	rc = cmocka_run_group_tests_name("delivery", tests, NULL, NULL);
-	event_base_free(base);
-	node_remove(top);
-	return rc;
+	return cmocka_run_group_tests_name("delivery", tests, nodes_begin, nodes_end);
 }

@@ -3,153 +3,47 @@
  * Unit tests of the gateway: a whole daemon and an ingest in one process, over real TLS on the
  * loopback. What it brings, to whom, where it is at home, and how it goes on after a break.
  */
-#include "node.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-#include <signal.h>
+#include "common/service.h"
+#include "daemon/config_value.h"
+#include "daemon/gateway.h"
+#include "daemon/receipt_way.h"
 
-#include "daemon/ingest.h"
-#include "lib/hex.h"
+#define GATE	0
 
-static struct event_base *base;
-static struct node gate;
-static char top[48];
-static char place[64];
-
-/* The ingest */
-static struct config service;
-static struct identity receiver;
-static struct ingest *ingest;
-static uint16_t port;
-static size_t taken;
-
-static const uint8_t loopback[CS_ADDR_LEN] = { [15] = 1 };
-
-static uint64_t ticks(void)
-{
-	return daemon_ticks() / 1000000;
-}
-
-/* Runs until something is so; false: it did not come to that. */
-static bool until(bool (*so)(void), unsigned int seconds)
-{
-	static const struct timeval tick = { 0, 5000 };
-	uint64_t end = ticks() + seconds * 1000;
-
-	while (!so || !so()) {
-		if (ticks() >= end)
-			return false;
-		event_base_loopexit(base, &tick);
-		event_base_dispatch(base);
-	}
-	return true;
-}
-
-static void run(unsigned int msec)
-{
-	uint64_t end = ticks() + msec;
-	static const struct timeval tick = { 0, 5000 };
-
-	while (ticks() < end) {
-		event_base_loopexit(base, &tick);
-		event_base_dispatch(base);
-	}
-}
-
-/* --- The ingest --- */
-
-static void on_taken(const struct ingest_batch *batch, void *data)
-{
-	(void)data;
-	taken += batch->receipt.nr_digests;
-}
-
-static void ingest_start(const char *more)
-{
-	char text[1024];
-
-	snprintf(text, sizeof(text), "state = \"%s\"; ports = ();\n"
-		 "ingest = { listen = \"[::1]:%u\"; inbox = \"%s/inbox\"; %s };", place,
-		 port ? port : 1, place, more);
-	NODE_OK(config_parse(&service, text, "ingest", error));
-	if (!port)
-		service.ingest.port = 0; /* any that is free */
-	NODE_OK(identity_open(&receiver, service.identity, error));
-	NODE_OK(ingest_open(&ingest, base, &service, &receiver, on_taken, NULL, error));
-	port = ingest_port(ingest);
-}
-
-static void ingest_stop(void)
-{
-	if (!ingest)
-		return;
-	ingest_close(ingest);
-	ingest = NULL;
-	identity_close(&receiver);
-	config_free(&service);
-}
-
-static void start(void)
-{
-	gate.number = 10;
-	snprintf(gate.dir, sizeof(gate.dir), "%s/node", place);
-	mkdir(gate.dir, 0700);
-	node_start(&gate, base, "free",
-		   "gateway = { interface = \"lo\"; destinations = ( \"::1\" ); };");
-}
-
-static void know_receiver(const uint8_t key[IDENTITY_PUBLIC_LEN])
-{
-	char hex[2 * IDENTITY_PUBLIC_LEN + 1];
-	json_t *request;
-
-	cs_hex(hex, key, IDENTITY_PUBLIC_LEN);
-	request = json_pack("{s:s, s:i, s:s}", "address", "::1", "port", port, "key", hex);
-	NODE_OK(receiver_add(&gate.daemon, request, error));
-	json_decref(request);
-}
-
-/* Messages of this node that are all different. */
-static void send_messages(size_t count)
-{
-	static uint32_t serial;
-	static uint8_t frame[CS_FRAME_HLEN + 2000];
-	size_t i, len;
-
-	for (i = 0; i < count; i++) {
-		len = node_message(frame, sizeof(frame), loopback, port, ++serial, 1000 + i,
-				   time(NULL) + 3600);
-		fake_receive(gate.daemon.kernel, frame, len, true);
-	}
-}
+static struct daemon *const gate = &nodes[GATE].daemon;
+static struct config_prefix served[1], any[1];
 
 static int set_up(void **state)
 {
-	static unsigned int number;
-
-	(void)state;
-	snprintf(place, sizeof(place), "%s/gate%u", top, number++);
-	mkdir(place, 0700);
-	taken = 0;
-	port = 0;
-	ingest_start("");
-	start();
+	nodes_set_up(state);
+	value_prefix("::1", served);
+	value_prefix("::/0", any);
+	strcpy(gate->config.gateway.interface, "lo");
+	gate->config.gateway.destinations = served;
+	gate->config.gateway.nr_destinations = 1;
+	gate->config.gateway.batch = PROTO_BATCH_MAX;
+	service_begin();
+	service_start("");
+	node_start(GATE);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	(void)state;
-	node_stop(&gate);
-	run(20);
-	ingest_stop();
-	run(20);
+	nodes_tear_down(state);
+	service_end();
 	return 0;
 }
 
 /* What the only target says of itself. */
 static int64_t target_number(const char *key)
 {
-	json_t *json = gateway_json(&gate.daemon);
+	json_t *json = gateway_json(gate);
 	json_t *target = json_array_get(json_object_get(json, "targets"), 0);
 	int64_t number = json_integer_value(json_object_get(target, key));
 
@@ -159,7 +53,7 @@ static int64_t target_number(const char *key)
 
 static bool target_says(const char *why)
 {
-	json_t *json = gateway_json(&gate.daemon);
+	json_t *json = gateway_json(gate);
 	json_t *target = json_array_get(json_object_get(json, "targets"), 0);
 	const char *text = json_string_value(json_object_get(target, "why"));
 	bool says = text && strstr(text, why);
@@ -202,19 +96,19 @@ static void test_break(void **state)
 
 	(void)state;
 	for (wanted = 0; wanted < 1280; wanted += 64)
-		send_messages(64);
-	assert_true(until(some_taken, 5));
-	ingest_stop();
+		send_messages(GATE, 64);
+	run_until(some_taken(), 5000);
+	service_stop();
 	assert_true(taken < wanted);
-	assert_true(until(nobody_answers, 5));
+	run_until(nobody_answers(), 5000);
 	/* it waits longer from time to time */
 	assert_true(target_number("retry") <= 4);
-	ingest_start("");
-	assert_true(until(all_taken, 6));
-	run(100);
+	service_start("");
+	run_until(all_taken(), 6000);
+	nodes_run(100);
 	assert_int_equal(taken, wanted);
 	assert_int_equal(target_number("delivered"), wanted);
-	assert_int_equal(receipt_stats(&gate.daemon)->delivered, wanted);
+	assert_int_equal(receipt_stats(gate)->delivered, wanted);
 	/* only what was under way was brought twice */
 	again = ingest_stats(ingest)->states[PROTO_ACK_KNOWN];
 	assert_true(again <= 4 * 64);
@@ -224,44 +118,32 @@ static void test_break(void **state)
 static void test_wrong_key(void **state)
 {
 	(void)state;
-	know_receiver(gate.daemon.identity.public);
-	send_messages(10);
-	assert_true(until(key_is_wrong, 4));
-	run(50);
+	know_receiver(GATE, gate->identity.public);
+	send_messages(GATE, 10);
+	run_until(key_is_wrong(), 4000);
+	nodes_run(50);
 	assert_int_equal(taken, 0);
 	assert_int_equal(target_number("waiting"), 10);
 	/* the card is put right */
-	know_receiver(receiver.public);
+	know_receiver(GATE, receiver.public);
 	wanted = 10;
-	assert_true(until(all_taken, 5));
+	run_until(all_taken(), 5000);
 }
 
 /* Who has no room now gets it later; all else goes on. */
 static void test_no_room(void **state)
 {
-	char command[128];
-
 	(void)state;
-	ingest_stop();
-	run(20);
-	ingest_start("bytes = \"1MiB\";");
+	service_stop();
+	nodes_run(20);
+	service_start("bytes = \"1MiB\";");
 	for (wanted = 0; wanted < 1280; wanted += 64)
-		send_messages(64);
-	assert_true(until(no_room, 5));
+		send_messages(GATE, 64);
+	run_until(no_room(), 5000);
 	assert_true(taken > 0 && taken < wanted);
-	snprintf(command, sizeof(command), "rm %s/inbox/*.messages", place);
-	assert_int_equal(system(command), 0);
-	assert_true(until(all_taken, 12));
+	service_empty();
+	run_until(all_taken(), 12000);
 	assert_int_equal(taken, wanted);
-}
-
-/* The config of the gateway as it would be read anew. */
-static void reconfigure(const char *more)
-{
-	struct daemon *daemon = &gate.daemon;
-
-	config_free(&daemon->config);
-	node_config(&gate, "free", more);
 }
 
 static bool wants(uint8_t flags, const uint8_t *destination, uint64_t expiry)
@@ -269,7 +151,7 @@ static bool wants(uint8_t flags, const uint8_t *destination, uint64_t expiry)
 	struct store_item item = { .flags = flags, .expiry = expiry };
 
 	memcpy(item.destination, destination, CS_ADDR_LEN);
-	return gateway_wants(gate.daemon.gateway, &item);
+	return gateway_wants(gate->gateway, &item);
 }
 
 static void test_what_is_brought(void **state)
@@ -281,26 +163,31 @@ static void test_what_is_brought(void **state)
 	assert_true(wants(0, loopback, later));
 	assert_false(wants(0, loopback, time(NULL)));
 	assert_false(wants(0, elsewhere, later));
-	assert_false(wants(0, gate.daemon.identity.address, later));
+	assert_false(wants(0, gate->identity.address, later));
 	assert_false(wants(STORE_DELIVERED, loopback, later));
 	assert_false(wants(STORE_LOCAL, loopback, later));
-	reconfigure("gateway = { interface = \"lo\"; destinations = ( \"::/0\" ); "
-		    "metered = true; };");
+	gate->config.gateway.destinations = any;
+	gate->config.gateway.metered = true;
 	assert_false(wants(0, loopback, later));
 	assert_true(wants(STORE_OWN, elsewhere, later));
 	assert_true(wants(STORE_EARNS, elsewhere, later));
-	assert_false(wants(STORE_OWN, gate.daemon.identity.address, later));
+	assert_false(wants(STORE_OWN, gate->identity.address, later));
 }
 
-static bool home(const char *networks)
+/* With @first and @second as home networks, as far as they are given. */
+static bool home(const char *first, const char *second)
 {
-	char text[256], why[GATEWAY_WHY];
+	struct config_gateway *config = &gate->config.gateway;
+	static struct config_network networks[2];
+	char why[GATEWAY_WHY];
 
-	snprintf(text, sizeof(text), "gateway = { interface = \"%s\"; destinations = ( \"::1\" ); "
-		 "networks = ( %s ); };", strcmp(networks, "down") ? "lo" : "none0",
-		 strcmp(networks, "down") ? networks : "");
-	reconfigure(text);
-	if (gateway_at_home(&gate.daemon, why))
+	config->networks = networks;
+	config->nr_networks = !!first + !!second;
+	if (first)
+		assert_int_equal(value_network(first, &networks[0]), 0);
+	if (second)
+		assert_int_equal(value_network(second, &networks[1]), 0);
+	if (gateway_at_home(gate, why))
 		return true;
 	assert_true(why[0]);
 	return false;
@@ -309,12 +196,13 @@ static bool home(const char *networks)
 static void test_home(void **state)
 {
 	(void)state;
-	assert_true(home(""));
-	assert_true(home("\"::1\""));
-	assert_true(home("\"2001:db8::/32\", \"::/64\""));
-	assert_false(home("\"2001:db8::/32\""));
-	assert_false(home("\"02:00:00:00:00:01\""));
-	assert_false(home("down"));
+	assert_true(home(NULL, NULL));
+	assert_true(home("::1", NULL));
+	assert_true(home("2001:db8::/32", "::/64"));
+	assert_false(home("2001:db8::/32", NULL));
+	assert_false(home("02:00:00:00:00:01", NULL));
+	strcpy(gate->config.gateway.interface, "none0");
+	assert_false(home(NULL, NULL));
 }
 
 static void test_router(void **state)
@@ -362,16 +250,6 @@ int main(void)
 		TEST(test_home),
 		cmocka_unit_test(test_router),
 	};
-	int rc;
 
-	log_init(getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR - 1);
-	signal(SIGPIPE, SIG_IGN);
-	strcpy(top, "/tmp/crowdshare-gateway-XXXXXX");
-	if (!mkdtemp(top))
-		return 1;
-	base = event_base_new();
-	rc = cmocka_run_group_tests_name("gateway", tests, NULL, NULL);
-	event_base_free(base);
-	node_remove(top);
-	return rc;
+	return cmocka_run_group_tests_name("gateway", tests, nodes_begin, nodes_end);
 }

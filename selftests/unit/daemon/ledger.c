@@ -668,8 +668,8 @@ static void test_groups(void **state)
 	ledger_close(ledger);
 }
 
-/* An identity that can't sign any more fails a call after it has written something. */
-static void test_half_done(void **state)
+/* An identity that can't sign any more fails what is committed, after all was written. */
+static void test_cannot_sign(void **state)
 {
 	struct identity broken = node;
 	struct contract a, b;
@@ -686,20 +686,44 @@ static void test_half_done(void **state)
 	says("can't sign");
 	assert_int_equal(entries(ledger), 0);
 	assert_int_equal(balance(ledger, "expected", &peers[0]), 0);
-	/* in a group what came before goes, too */
-	EVP_PKEY_free(broken.key);
-	broken.key = key;
+	/* a group as a whole */
 	ok(ledger_begin(ledger, &error));
 	ok(promise(ledger, &a));
-	broken.key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, node.public,
-						 IDENTITY_PUBLIC_LEN);
-	assert_int_equal(promise(ledger, &b), -EIO);
+	ok(promise(ledger, &b));
+	assert_int_equal(ledger_commit(ledger, &error), -EIO);
+	says("can't sign");
+	assert_int_equal(entries(ledger), 0);
 	EVP_PKEY_free(broken.key);
 	broken.key = key;
+	verified(ledger);
+	ok(promise(ledger, &b));
+	ok(promise(ledger, &a));
+	assert_int_equal(entries(ledger), 4);
+	verified(ledger);
+	contract_free(&a);
+	contract_free(&b);
+	ledger_close(ledger);
+}
+
+/* A call in a group that fails after it has written something takes all of the group with it. */
+static void test_half_done(void **state)
+{
+	struct contract a, b;
+	struct ledger *ledger;
+
+	(void)state;
+	ledger = open_ledger();
+	make(&a, &peers[0], &node, 1, 2, 1000, EXPIRY);
+	make(&b, &peers[0], &node, 2, 2, 1000, EXPIRY);
+	tamper("CREATE UNIQUE INDEX stop ON entries (kind) WHERE seq > 2"); /* none after 3 */
+	ok(ledger_begin(ledger, &error));
+	ok(promise(ledger, &a));
+	assert_int_equal(promise(ledger, &b), -EUCLEAN);
 	assert_int_equal(promise(ledger, &b), -ECANCELED);
 	assert_int_equal(ledger_commit(ledger, &error), -ECANCELED);
 	assert_int_equal(entries(ledger), 0);
 	verified(ledger);
+	tamper("DROP INDEX stop");
 	ok(promise(ledger, &b));
 	ok(promise(ledger, &a));
 	assert_int_equal(entries(ledger), 4);
@@ -1088,9 +1112,11 @@ static const struct attack attacks[] = {
 	/* chain and signatures */
 	{ "UPDATE entries SET hash = randomblob(64) WHERE seq = 5", 5, "changed" },
 	{ "UPDATE entries SET signature = randomblob(64) WHERE seq = 5", 5, "signature" },
+	{ "UPDATE entries SET signature = randomblob(64) WHERE seq = 6", 6, "signature" },
 	{ "UPDATE entries SET signature = (SELECT signature FROM entries WHERE seq = 4)"
-	  " WHERE seq = 5", 5, "signature" },
+	  " WHERE seq = 6", 6, "signature" },
 	{ "UPDATE entries SET signature = x'00' WHERE seq = 5", 5, "damaged" },
+	{ "UPDATE entries SET signature = x'' WHERE seq = 11", 11, "lost its signature" },
 	/* contracts: named is the first entry of theirs */
 	{ "UPDATE contracts SET body = CAST(substr(body, 1, 100) || x'55' || substr(body, 102)"
 	  " AS BLOB) WHERE id = 2", 5, "contract is not right" },
@@ -1267,6 +1293,43 @@ static void test_forged(void **state)
 	/* nobody writes on after that either */
 	assert_int_equal(ledger_open(&ledger, path, &node, &error), -EUCLEAN);
 	says("behind the head");
+}
+
+/* Who alters an entry that is not signed, and chains all that follow anew, meets one that is. */
+static void test_chained_anew(void **state)
+{
+	uint8_t hash[CS_DIGEST_LEN];
+	struct ledger *ledger;
+	struct ledger_row row;
+	sqlite3_stmt *get, *set;
+	sqlite3 *db;
+	int64_t bad;
+
+	(void)state;
+	build_attacked();
+	tamper("UPDATE entries SET time = time + 1 WHERE seq = 2");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, ledger_rows_sql, -1, &get, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "UPDATE entries SET hash = ?2 WHERE seq = ?1", -1,
+					    &set, NULL), SQLITE_OK);
+	sqlite3_bind_int64(get, 1, 0);
+	ledgerfile_genesis(node.public, hash);
+	while (sqlite3_step(get) == SQLITE_ROW) {
+		assert_true(ledger_row_read(get, &row));
+		ok(ledger_entry_hash(hash, &row.entry, hash));
+		sqlite3_bind_int64(set, 1, row.entry.seq);
+		sqlite3_bind_blob(set, 2, hash, sizeof(hash), SQLITE_STATIC);
+		assert_int_equal(sqlite3_step(set), SQLITE_DONE);
+		sqlite3_reset(set);
+	}
+	sqlite3_finalize(get);
+	sqlite3_finalize(set);
+	sqlite3_close(db);
+	ledger = open_reader();
+	assert_int_equal(ledger_verify(ledger, node.public, &bad, &error), -EBADMSG);
+	assert_int_equal(bad, 3);
+	says("signature is not this node's");
+	ledger_close(ledger);
 }
 
 /* An older copy of the database, right in itself: PATH.head knows of more. */
@@ -1786,8 +1849,9 @@ int main(void)
 		TEST(test_selling), TEST(test_buying), TEST(test_contracts), TEST(test_each),
 		TEST(test_earned_once), TEST(test_refused_contracts), TEST(test_overflow),
 		TEST(test_free_of_charge), TEST(test_lapse_in_portions), TEST(test_groups),
-		TEST(test_half_done),
+		TEST(test_cannot_sign), TEST(test_half_done),
 		TEST(test_model), TEST(test_kill), TEST(test_attacks), TEST(test_forged),
+		TEST(test_chained_anew),
 		TEST(test_older_copy), TEST(test_of_another), TEST(test_modes),
 		TEST(test_pragmas), TEST(test_one_writer), TEST(test_nothing_to_read),
 		TEST(test_no_ledger), TEST(test_damaged), TEST(test_wal_kept),

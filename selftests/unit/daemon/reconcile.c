@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "daemon/reconcile.h"
+#include "common/random.h"
 
 #define ID	RECONCILE_ID_LEN
 #define SYMBOL	RECONCILE_SYMBOL_LEN
@@ -43,23 +44,6 @@ static const char *const vector[] = {
 	"202122232425262728292a2b2c2d2e2f8a7ed11469b0661700000001",
 	"60606060606060606060606060606060584481491ad104e800000002"
 };
-
-static uint64_t random_state;
-
-static uint64_t random_word(void)
-{
-	uint64_t z = random_state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-static void random_bytes(uint8_t *p, size_t len)
-{
-	while (len--)
-		*p++ = random_word();
-}
 
 static uint8_t *random_ids(size_t count)
 {

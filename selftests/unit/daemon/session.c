@@ -1151,6 +1151,33 @@ static void refused(struct raw *raw, const struct proto_letter *letter, const ch
 	session_reload(&nodes[1].daemon, NULL); /* forget that it failed */
 }
 
+/* A reason of any length and any bytes: the other side is told, in a text that it can take. */
+static void test_bye(void **state)
+{
+	char why[600], *p;
+	struct raw raw;
+	int i;
+
+	(void)state;
+	node_start(1);
+	for (i = 0; i < 4; i++) {
+		/* two bytes a character: the limit is in the middle of one, or not */
+		memset(why, 'x', i);
+		for (p = why + i; p < why + sizeof(why) - 2; p += 2)
+			memcpy(p, i == 3 ? "\xfc\n" : "\xc3\xbc", 2);
+		*p = '\0';
+		raw_greet(&raw, 1);
+		session_close(peer_of(1, 0)->session, why);
+		run_until(raw.bye[0], 20000);
+		assert_int_equal(strlen(raw.bye), PROTO_TEXT_MAX - i % 3 % 2);
+		if (i < 3)
+			assert_memory_equal(raw.bye, why, strlen(raw.bye));
+		else
+			assert_string_equal(raw.bye + PROTO_TEXT_MAX - 5, "?????");
+		raw_close(&raw);
+	}
+}
+
 static void test_tls(void **state)
 {
 	struct raw raw;
@@ -1602,6 +1629,7 @@ int main(void)
 		TEST(test_terms),
 		TEST(test_port),
 		TEST(test_no_auth),
+		TEST(test_bye),
 		TEST(test_tls),
 		TEST(test_first_letter),
 		TEST(test_bytes),
