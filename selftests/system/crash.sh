@@ -75,6 +75,22 @@ all_hold_the_same() {
 	cmp -s "$work/a.held" "$work/b.held" && cmp -s "$work/b.held" "$work/c.held"
 }
 
+# Who lacks what, and what became of it there.
+differences() {
+	local name digest
+	sort -u "$work"/[abc].held >"$work/all"
+	for name in a b c; do
+		comm -23 "$work/all" "$work/$name.held" >"$work/lacking"
+		note "$name holds $(grep -c . "$work/$name.held"), lacks $(grep -c . "$work/lacking")"
+		head -n 5 "$work/lacking" | while read -r digest; do
+			note "$name: ${digest:0:16}: $(cs $name store show "$digest" 2>&1 | tr '\n' ' ')"
+			note "$(grep -l "$digest" "$work"/[abc].held | tr '\n' ' ')"
+		done
+		note "$(cs $name status 2>&1)"
+		note "$(cs $name contracts 2>&1)"
+	done
+}
+
 load_module
 network 'a b' 'b c'
 for name in a b; do
@@ -102,7 +118,10 @@ done
 check "$kills kills: the daemons always started again, ledgers verified, no contract lost" \
 	test $bad = 0
 all_up a 1 b 2 c 1
-check "then all messages get everywhere" wait_for 120 all_hold_the_same || logs a b c
+check "then all messages get everywhere" wait_for 120 all_hold_the_same || {
+	differences
+	logs a b c
+}
 sent=$(grep -c . "$work/a.held")
 note "$sent messages, $(contracts b | wc -l) contracts, $(grep -c . "$work/verify") verifications"
 check "messages and contracts flowed all the time" \
