@@ -176,7 +176,7 @@ static void erasure(int sources, int rows, double *to)
 	took("erasure", to, began);
 }
 
-static struct cs_card card;
+static struct cs_card card, provider;
 static struct cs_private *key;
 static struct cs_get *get;
 static struct {
@@ -206,7 +206,7 @@ static int store(const void *message, size_t len, void *arg)
 static void put(int fd, int (*take)(const void *, size_t, void *), double *to)
 {
 	const struct cs_put_options options = {
-		.to = { &card, &card }, .now = NOW, .redundancy = 20, .message = take,
+		.to = { &card, &provider }, .now = NOW, .redundancy = 20, .message = take,
 	};
 	struct cs_put_result result;
 	struct cs_error error = { "" };
@@ -350,7 +350,7 @@ static void memory(size_t gib)
 	char state[512], out[512];
 	struct cs_get_options options = { .state = state, .out = out, .key = key };
 	struct cs_put_options put_options = {
-		.to = { &card, &card }, .now = NOW, .redundancy = 20, .message = into_get,
+		.to = { &card, &provider }, .now = NOW, .redundancy = 20, .message = into_get,
 	};
 	struct cs_put_result result;
 	struct cs_error error = { "" };
@@ -406,7 +406,8 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		dir = argv[optind];
 	if (cs_private_new(&key, CS_RSA_BITS_DEFAULT, &error) ||
-	    cs_card_new(&card, key, CS_ROLE_RECIPIENT, address, 1, &error))
+	    cs_card_new(&card, key, CS_ROLE_RECIPIENT, address, 1, &error) ||
+	    cs_card_new(&provider, key, CS_ROLE_PROVIDER, address, 1, &error))
 		die(error.text);
 	if (gib)
 		memory(gib);

@@ -42,13 +42,13 @@ static void spool_name(const struct chunk *chunk, char name[FILE_NAME_LEN])
 }
 
 /**
- * chunk_find() - a chunk that is not whole
+ * cs_chunk_find() - a chunk that is not whole
  * @get: what is under way
  * @key: which
  *
  * Return: the chunk, or NULL.
  */
-struct chunk *chunk_find(struct cs_get *get, const struct chunk_key *key)
+struct chunk *cs_chunk_find(struct cs_get *get, const struct chunk_key *key)
 {
 	struct chunk **found;
 
@@ -62,7 +62,7 @@ struct chunk *chunk_find(struct cs_get *get, const struct chunk_key *key)
 }
 
 /**
- * chunk_new() - a chunk that a message came for
+ * cs_chunk_new() - a chunk that a message came for
  * @get: what is under way
  * @key: which; it is not there yet
  * @object: whose it is, NULL: not known
@@ -70,13 +70,13 @@ struct chunk *chunk_find(struct cs_get *get, const struct chunk_key *key)
  *
  * Return: the chunk, or NULL if there are too many, or no memory.
  */
-struct chunk *chunk_new(struct cs_get *get, const struct chunk_key *key, struct object *object,
-			uint64_t number)
+struct chunk *cs_chunk_new(struct cs_get *get, const struct chunk_key *key, struct object *object,
+			   uint64_t number)
 {
 	struct chunk *chunk;
 
 	if (get->nr_chunks == CHUNKS_MAX && !TAILQ_EMPTY(&get->strangers))
-		chunk_drop(get, TAILQ_FIRST(&get->strangers), true);
+		cs_chunk_drop(get, TAILQ_FIRST(&get->strangers), true);
 	if (get->nr_chunks == CHUNKS_MAX)
 		return NULL;
 	chunk = calloc(1, sizeof(*chunk) + key->n);
@@ -120,22 +120,22 @@ static uint64_t bytes_of(const struct chunk *chunk)
 }
 
 /**
- * chunk_unlink_spooled() - remove spool files whose content is on the disk elsewhere
+ * cs_chunk_unlink_spooled() - remove spool files whose content is on the disk elsewhere
  * @get: what is under way
  */
-void chunk_unlink_spooled(struct cs_get *get)
+void cs_chunk_unlink_spooled(struct cs_get *get)
 {
 	while (get->nr_unlinks)
 		unlinkat(get->dir, get->unlinks[--get->nr_unlinks], 0);
 }
 
 /**
- * chunk_drop() - forget a chunk
+ * cs_chunk_drop() - forget a chunk
  * @get: what is under way
  * @chunk: is freed
  * @now: its spool file is not needed; otherwise that stays until what the chunk held is on the disk
  */
-void chunk_drop(struct cs_get *get, struct chunk *chunk, bool now)
+void cs_chunk_drop(struct cs_get *get, struct chunk *chunk, bool now)
 {
 	char name[FILE_NAME_LEN];
 
@@ -172,6 +172,7 @@ static int keep(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
 	if (chunk->slices)
 		TAILQ_REMOVE(&get->resident, chunk, resident);
 	TAILQ_INSERT_TAIL(&get->resident, chunk, resident);
+	get->changed |= !spooled;
 	slice->next = chunk->slices;
 	chunk->slices = slice;
 	chunk->nr_resident++;
@@ -216,12 +217,12 @@ static void limit_strangers(struct cs_get *get, const struct chunk *chunk)
 			oldest = TAILQ_NEXT(oldest, owned);
 		if (!oldest)
 			return;
-		chunk_drop(get, oldest, true);
+		cs_chunk_drop(get, oldest, true);
 	}
 }
 
 /**
- * chunk_add() - a message for a chunk
+ * cs_chunk_add() - a message for a chunk
  * @get: what is under way
  * @chunk: that it is of, by what it says
  * @message: header and payload, its digest verified
@@ -230,8 +231,8 @@ static void limit_strangers(struct cs_get *get, const struct chunk *chunk)
  *
  * Return: what became of it: %CS_GET_NEW, %CS_GET_DUPLICATE, %CS_GET_FORGED, %CS_GET_FULL.
  */
-enum cs_get_result chunk_add(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
-			     size_t len, const struct cs_message *parsed)
+enum cs_get_result cs_chunk_add(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
+				size_t len, const struct cs_message *parsed)
 {
 	if (chunk->object) {
 		if (chunk->counts[parsed->index])
@@ -333,7 +334,7 @@ static int restore(struct cs_get *get, const struct chunk *chunk)
 	size_t len = (chunk->key.length + chunk->key.k - 1) / chunk->key.k;
 	const struct slice *slice;
 
-	if (!get_room(get, len * chunk->key.k))
+	if (!cs_inbox_room(get, len * chunk->key.k))
 		return -ENOMEM;
 	for (slice = chunk->slices; slice; slice = slice->next)
 		have[slice->index] = slice->message + sizeof(struct cs_msg_hdr);
@@ -341,7 +342,7 @@ static int restore(struct cs_get *get, const struct chunk *chunk)
 }
 
 /**
- * chunk_decode() - restore a chunk of a known object, if enough of it is there
+ * cs_chunk_decode() - restore a chunk of a known object, if enough of it is there
  * @get: what is under way
  * @chunk: is dropped when that is done
  * @error: gets the reason of a failure
@@ -349,7 +350,7 @@ static int restore(struct cs_get *get, const struct chunk *chunk)
  * Return: 1 if it was restored, 0 if not yet, -EBADMSG if it makes no sense, and then it is
  * dropped; another negative errno: it may succeed later.
  */
-int chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
+int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 {
 	struct object *object = chunk->object;
 	uint64_t number = chunk->number;
@@ -370,14 +371,14 @@ int chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error
 	rc = restore(get, chunk);
 	if (rc)
 		return cs_error_set(error, rc, "can't restore a chunk: %s", strerror(-rc));
-	rc = object_put(get, object, number, len, error);
+	rc = cs_object_put(get, object, number, len, error);
 	if (rc && rc != -EBADMSG)
 		return rc;
-	chunk_drop(get, chunk, rc);
+	cs_chunk_drop(get, chunk, rc);
 	if (rc)
-		object_finish(get, object, NULL); /* the error is that of the chunk */
+		cs_object_finish(get, object, NULL); /* the error is that of the chunk */
 	else
-		rc = object_finish(get, object, error);
+		rc = cs_object_finish(get, object, error);
 	return rc ? rc : 1;
 }
 
@@ -420,16 +421,16 @@ static void adopt(struct cs_get *get, struct chunk *chunk, struct object *object
 		TAILQ_REMOVE(&get->resident, chunk, resident);
 	/* forged messages stay in the file, and count no more */
 	if (chunk->spooled && fetch(get, chunk))
-		get_note(get, "a chunk of %s that was spooled can't be read", object->hex);
+		cs_inbox_note(get, "a chunk of %s that was spooled can't be read", object->hex);
 	recount(chunk);
 }
 
 /**
- * chunk_adopt() - find the chunks of an object among those of strangers
+ * cs_chunk_adopt() - find the chunks of an object among those of strangers
  * @get: what is under way
  * @object: is known now; may be gone afterwards, as one of them may be its last one
  */
-void chunk_adopt(struct cs_get *get, struct object *object)
+void cs_chunk_adopt(struct cs_get *get, struct object *object)
 {
 	struct cs_error error = { "" };
 	struct chunk *chunk, *next;
@@ -439,60 +440,60 @@ void chunk_adopt(struct cs_get *get, struct object *object)
 		next = TAILQ_NEXT(chunk, owned);
 		if (!cs_cipher_number(object->cipher, chunk->key.id, &number))
 			continue;
-		if (object_has(object, number)) {
-			chunk_drop(get, chunk, true);
+		if (cs_object_has(object, number)) {
+			cs_chunk_drop(get, chunk, true);
 			continue;
 		}
 		adopt(get, chunk, object, number);
-		if (chunk_decode(get, chunk, &error) < 0)
-			get_note(get, "%s", error.text);
-		if (!object_is_there(get, object))
+		if (cs_chunk_decode(get, chunk, &error) < 0)
+			cs_inbox_note(get, "%s", error.text);
+		if (!cs_object_is_there(get, object))
 			return;
-		if (chunk_make_room(get, &error))
-			get_note(get, "%s", error.text);
+		if (cs_chunk_make_room(get, &error))
+			cs_inbox_note(get, "%s", error.text);
 	}
 }
 
 /**
- * chunk_drop_object() - forget what is under way for an object
+ * cs_chunk_drop_object() - forget what is under way for an object
  * @get: what is under way
  * @object: is going
  */
-void chunk_drop_object(struct cs_get *get, const struct object *object)
+void cs_chunk_drop_object(struct cs_get *get, const struct object *object)
 {
 	struct chunk *chunk, *next;
 
 	for (chunk = TAILQ_FIRST(&get->known); chunk; chunk = next) {
 		next = TAILQ_NEXT(chunk, owned);
 		if (chunk->object == object)
-			chunk_drop(get, chunk, true);
+			cs_chunk_drop(get, chunk, true);
 	}
 }
 
 /**
- * chunk_expire() - forget strangers' chunks whose messages expired
+ * cs_chunk_expire() - forget strangers' chunks whose messages expired
  * @get: what is under way, and what time it is
  */
-void chunk_expire(struct cs_get *get)
+void cs_chunk_expire(struct cs_get *get)
 {
 	struct chunk *chunk, *next;
 
 	for (chunk = TAILQ_FIRST(&get->strangers); chunk; chunk = next) {
 		next = TAILQ_NEXT(chunk, owned);
 		if (chunk->expiry < get->now)
-			chunk_drop(get, chunk, true);
+			cs_chunk_drop(get, chunk, true);
 	}
 }
 
 /**
- * chunk_spool() - write what is only in memory to the spool file
+ * cs_chunk_spool() - write what is only in memory to the spool file
  * @get: what is under way
  * @chunk: the chunk
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
-int chunk_spool(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
+int cs_chunk_spool(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 {
 	uint64_t size = chunk->spooled;
 	char name[FILE_NAME_LEN];
@@ -511,7 +512,7 @@ int chunk_spool(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 	}
 	/* all or nothing: what follows half a message could not be read */
 	if (rc && ftruncate(fd, chunk->spooled))
-		get_note(get, "%s: %s", name, strerror(errno));
+		cs_inbox_note(get, "%s: %s", name, strerror(errno));
 	close(fd);
 	if (rc)
 		return cs_error_set(error, rc, "%s: %s", name, strerror(-rc));
@@ -523,20 +524,20 @@ int chunk_spool(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 }
 
 /**
- * chunk_spool_all() - write all that is only in memory to spool files
+ * cs_chunk_spool_all() - write all that is only in memory to spool files
  * @get: what is under way
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
-int chunk_spool_all(struct cs_get *get, struct cs_error *error)
+int cs_chunk_spool_all(struct cs_get *get, struct cs_error *error)
 {
 	struct chunk *chunk;
 	int rc = 0;
 
 	TAILQ_FOREACH(chunk, &get->resident, resident) {
 		if (chunk->unsaved)
-			rc = chunk_spool(get, chunk, error);
+			rc = cs_chunk_spool(get, chunk, error);
 		if (rc)
 			break;
 	}
@@ -544,13 +545,13 @@ int chunk_spool_all(struct cs_get *get, struct cs_error *error)
 }
 
 /**
- * chunk_make_room() - keep memory within its limit
+ * cs_chunk_make_room() - keep memory within its limit
  * @get: what is under way
  * @error: gets the reason of a failure
  *
  * Return: 0, or a negative errno if the disk does not take what is too much.
  */
-int chunk_make_room(struct cs_get *get, struct cs_error *error)
+int cs_chunk_make_room(struct cs_get *get, struct cs_error *error)
 {
 	struct chunk *chunk;
 	int rc;
@@ -559,7 +560,7 @@ int chunk_make_room(struct cs_get *get, struct cs_error *error)
 		return 0;
 	while (get->memory > get->options.memory / 4 * 3) {
 		chunk = TAILQ_FIRST(&get->resident);
-		rc = chunk->unsaved ? chunk_spool(get, chunk, error) : 0;
+		rc = chunk->unsaved ? cs_chunk_spool(get, chunk, error) : 0;
 		if (rc)
 			return rc;
 		release(get, chunk);
@@ -605,16 +606,16 @@ static void count_spool(struct cs_get *get, struct chunk *chunk, FILE *file)
 			count(get, chunk, &parsed);
 	}
 	if (ftruncate(fileno(file), chunk->spooled))
-		get_note(get, "a spool file can't be cut: %s", strerror(errno));
+		cs_inbox_note(get, "a spool file can't be cut: %s", strerror(errno));
 	free(message);
 }
 
 /**
- * chunk_load() - take up a chunk that an earlier run spooled
+ * cs_chunk_load() - take up a chunk that an earlier run spooled
  * @get: what is under way; objects are loaded
  * @name: of the spool file
  */
-void chunk_load(struct cs_get *get, const char *name)
+void cs_chunk_load(struct cs_get *get, const char *name)
 {
 	struct cs_error error = { "" };
 	struct chunk *chunk = NULL;
@@ -628,10 +629,11 @@ void chunk_load(struct cs_get *get, const char *name)
 		unlinkat(get->dir, name, 0);
 		return;
 	}
-	object = object_of(get, key.id, &number, &finished);
-	finished = finished || done_has(get, key.id) || (object && object_has(object, number));
+	object = cs_object_of(get, key.id, &number, &finished);
+	if (cs_done_has(get, key.id) || (object && cs_object_has(object, number)))
+		finished = true;
 	if (!finished)
-		chunk = chunk_new(get, &key, object, number);
+		chunk = cs_chunk_new(get, &key, object, number);
 	file = chunk ? open_spool(get, name) : NULL;
 	if (file) {
 		count_spool(get, chunk, file);
@@ -640,19 +642,19 @@ void chunk_load(struct cs_get *get, const char *name)
 	if (!chunk || !chunk->have) {
 		unlinkat(get->dir, name, 0);
 		if (chunk)
-			chunk_drop(get, chunk, true);
-	} else if (object && chunk_decode(get, chunk, &error) < 0) {
-		get_note(get, "%s", error.text);
+			cs_chunk_drop(get, chunk, true);
+	} else if (object && cs_chunk_decode(get, chunk, &error) < 0) {
+		cs_inbox_note(get, "%s", error.text);
 	} else if (!object) {
 		limit_strangers(get, NULL);
 	}
 }
 
 /**
- * chunk_free_all() - forget all, in memory
+ * cs_chunk_free_all() - forget all, in memory
  * @get: what is under way
  */
-void chunk_free_all(struct cs_get *get)
+void cs_chunk_free_all(struct cs_get *get)
 {
 	struct chunk_list *lists[] = { &get->known, &get->strangers };
 	struct chunk *chunk;
@@ -661,7 +663,7 @@ void chunk_free_all(struct cs_get *get)
 	for (i = 0; i < 2; i++) {
 		while ((chunk = TAILQ_FIRST(lists[i]))) {
 			chunk->spooled = 0; /* the file stays */
-			chunk_drop(get, chunk, true);
+			cs_chunk_drop(get, chunk, true);
 		}
 	}
 }

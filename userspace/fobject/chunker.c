@@ -270,6 +270,10 @@ int cs_chunker_new(struct cs_chunker **chunker, const struct cs_chunker_options 
 	int rc;
 
 	*chunker = NULL;
+	if (options->to.card->role != CS_ROLE_RECIPIENT)
+		return cs_error_set(error, -EINVAL, "the card is not that of a recipient");
+	if (options->to.provider && options->to.provider->role != CS_ROLE_PROVIDER)
+		return cs_error_set(error, -EINVAL, "the provider's card is not that of one");
 	if (options->frame < FRAME_MIN || options->frame > FRAME_MAX)
 		return cs_error_set(error, -EINVAL, "frames of %zu bytes: %zu to %zu are possible",
 				    options->frame, (size_t)FRAME_MIN, (size_t)FRAME_MAX);

@@ -267,7 +267,7 @@ static int make(struct cs_cipher **to, const uint8_t *content, const uint8_t *tr
 	cipher->blind = !content;
 	if (content)
 		rc = init_content(cipher, content);
-	else
+	else if (transport)
 		memcpy(cipher->transport, transport, CS_SECRET_LEN);
 	if (!rc)
 		rc = init_transport(cipher);

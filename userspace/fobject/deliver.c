@@ -41,6 +41,7 @@
  * struct delivery - an object on its way out
  * @get: what is under way
  * @object: the object
+ * @whole: its content, if it is made beside
  * @out: directory where it is to appear
  * @path: of that, with no symbolic links
  * @beside: hidden name under which it is made there
@@ -50,6 +51,7 @@
 struct delivery {
 	struct cs_get	*get;
 	struct object	*object;
+	int		whole;
 	int		out;
 	char		path[PATH_MAX];
 	char		beside[FILE_NAME_LEN];
@@ -128,7 +130,7 @@ static int copy(struct delivery *delivery, int to, uint64_t offset, uint64_t siz
 
 	while (done < size) {
 		n = size - done < delivery->get->room ? size - done : delivery->get->room;
-		n = pread(delivery->object->fd, buffer, n, offset + done);
+		n = pread(delivery->whole, buffer, n, offset + done);
 		if (n <= 0)
 			return n ? -errno : -EIO;
 		if (!is_zero(buffer, n)) {
@@ -299,16 +301,14 @@ static int fill_tree(struct delivery *delivery, int root, const uint8_t *manifes
 
 static int make_tree(struct delivery *delivery)
 {
-	struct object *object = delivery->object;
 	uint8_t *manifest = NULL;
 	int root = -1, rc;
 	struct stat st;
 	size_t len;
 
-	if (fstat(object->fd, &st))
+	if (fstat(delivery->whole, &st))
 		return -errno;
-	object->total = st.st_size;
-	rc = object_manifest(object, &manifest, &len);
+	rc = cs_object_manifest(delivery->whole, st.st_size, &manifest, &len);
 	if (!rc && mkdirat(delivery->out, delivery->beside, 0700))
 		rc = -errno;
 	if (!rc) {
@@ -330,7 +330,7 @@ static int make_copy(struct delivery *delivery)
 	struct stat st;
 	int fd, rc;
 
-	if (fstat(delivery->object->fd, &st))
+	if (fstat(delivery->whole, &st))
 		return -errno;
 	times[1] = st.st_mtim;
 	fd = openat(delivery->out, delivery->beside,
@@ -357,17 +357,17 @@ static int intend(struct delivery *delivery)
 	intent.device = st.st_dev;
 	intent.inode = st.st_ino;
 	snprintf(intent.path, sizeof(intent.path), "%s/%s", delivery->path, delivery->name);
-	object_name(delivery->object, ".deliver", name);
-	rc = object_write_state(delivery->get, name, &intent, sizeof(intent), NULL, 0, true);
+	cs_object_name(delivery->object, ".deliver", name);
+	rc = cs_object_write_state(delivery->get, name, &intent, sizeof(intent), NULL, 0, true);
 	return rc ? rc : fsync(delivery->get->dir) ? -errno : 0;
 }
 
 /**
- * deliver_was_done() - did an earlier run deliver what it made beside, and was killed then?
+ * cs_deliver_was_done() - did an earlier run deliver what it made beside, and was killed then?
  * @get: what is under way
  * @object: is whole
  */
-bool deliver_was_done(struct cs_get *get, const struct object *object)
+bool cs_deliver_was_done(struct cs_get *get, const struct object *object)
 {
 	char name[FILE_NAME_LEN];
 	struct intent intent;
@@ -375,7 +375,7 @@ bool deliver_was_done(struct cs_get *get, const struct object *object)
 	ssize_t n;
 	int fd;
 
-	object_name(object, ".deliver", name);
+	cs_object_name(object, ".deliver", name);
 	fd = openat(get->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return false;
@@ -416,7 +416,7 @@ static int give_name(struct delivery *delivery, int from_dir, const char *from, 
 	unsigned int i;
 	int rc = -EEXIST;
 
-	object_describe(delivery->object, &about);
+	cs_object_describe(delivery->object, &about);
 	memcpy(clean, about.name, sizeof(clean));
 	for (i = 1; rc == -EEXIST && i < NAMES_MAX; i++) {
 		if (i == 1)
@@ -430,8 +430,10 @@ static int give_name(struct delivery *delivery, int from_dir, const char *from, 
 		if (!rc)
 			rc = move(from_dir, from, delivery->out, delivery->name, replace);
 	}
+	/* it is there: what follows must not have it appear again */
 	if (!rc && (fsync(delivery->out) || fsync(delivery->get->dir)))
-		rc = -errno;
+		cs_inbox_note(delivery->get, "%s/%s: %s", delivery->path, delivery->name,
+			      strerror(errno));
 	return rc;
 }
 
@@ -441,15 +443,21 @@ static int make_beside(struct delivery *delivery, bool replace)
 	bool tree = delivery->object->envelope.kind == CS_KIND_DIRECTORY;
 	int rc;
 
+	if (!cs_inbox_room(delivery->get, 1))
+		return -ENOMEM;
+	delivery->whole = cs_object_whole(delivery->get, delivery->object);
+	if (delivery->whole < 0)
+		return delivery->whole;
 	snprintf(delivery->beside, sizeof(delivery->beside), ".crowdshare-%s",
 		 delivery->object->hex);
-	rc = get_room(delivery->get, 1) ? remove_tree(delivery->out, delivery->beside, 0) : -ENOMEM;
+	rc = remove_tree(delivery->out, delivery->beside, 0);
 	if (!rc)
 		rc = tree ? make_tree(delivery) : make_copy(delivery);
 	if (!rc)
 		rc = give_name(delivery, delivery->out, delivery->beside, replace && !tree);
 	if (rc)
 		remove_tree(delivery->out, delivery->beside, 0);
+	close(delivery->whole);
 	return rc;
 }
 
@@ -466,14 +474,14 @@ static int run(struct delivery *delivery, bool replace)
 	int rc = -EXDEV;
 
 	if (delivery->object->envelope.kind == CS_KIND_FILE) {
-		object_name(delivery->object, ".file", name);
+		cs_object_name(delivery->object, ".file", name);
 		rc = give_name(delivery, delivery->get->dir, name, replace);
 	}
 	return rc == -EXDEV ? make_beside(delivery, replace) : rc;
 }
 
 /**
- * deliver_object() - have a whole object appear
+ * cs_deliver_object() - have a whole object appear
  * @get: what is under way
  * @object: is freed if it has appeared, or never can
  * @out: directory
@@ -482,15 +490,15 @@ static int run(struct delivery *delivery, bool replace)
  *
  * Return: 0 or a negative errno.
  */
-int deliver_object(struct cs_get *get, struct object *object, const char *out, bool replace,
-		   struct cs_error *error)
+int cs_deliver_object(struct cs_get *get, struct object *object, const char *out, bool replace,
+		      struct cs_error *error)
 {
 	struct delivery delivery = { .get = get, .object = object, .error = error };
 	struct cs_get_object about;
 	char path[PATH_MAX + CS_NAME_MAX + 2];
 	int rc;
 
-	object_describe(object, &about);
+	cs_object_describe(object, &about);
 	memcpy(delivery.name, about.name, sizeof(about.name));
 	rc = open_out(&delivery, out);
 	if (!rc)
@@ -498,10 +506,10 @@ int deliver_object(struct cs_get *get, struct object *object, const char *out, b
 	if (delivery.out >= 0)
 		close(delivery.out);
 	if (rc == -EBADMSG) {
-		object_fail(object, "its manifest contradicts itself");
+		cs_object_fail(object, "its manifest contradicts itself");
 		cs_error_set(error, rc, "%s: %s", object->hex, object->failed);
 		object->ready = false;
-		object_finish(get, object, NULL);
+		cs_object_finish(get, object, NULL);
 		return rc;
 	}
 	if (rc)
@@ -509,8 +517,8 @@ int deliver_object(struct cs_get *get, struct object *object, const char *out, b
 	snprintf(path, sizeof(path), "%s/%s", delivery.path, delivery.name);
 	if (get->options.delivered)
 		get->options.delivered(&about, path, get->options.arg);
-	rc = object_put_away(get, object, error);
+	rc = cs_object_put_away(get, object, error);
 	if (rc) /* is tried again; the next run would find out, too */
-		object_fail(object, "it was delivered, and that could not be written down");
+		cs_object_fail(object, "it was delivered, and that could not be written down");
 	return rc;
 }

@@ -42,9 +42,24 @@ static void make_check(const struct record *record, uint8_t check[8])
 	memcpy(check, hash, 8);
 }
 
+/**
+ * struct done - an object that is finished
+ * @record: must be first, for the tree
+ * @next: another one
+ */
+struct done {
+	struct record	record;
+	struct done	*next;
+};
+
 static int compare(const void *a, const void *b)
 {
 	return memcmp(a, b, CS_CHUNK_ID_LEN);
+}
+
+static void keep(void *node)
+{
+	(void)node; /* it is in the list, too */
 }
 
 /* Its other chunks are still under way. */
@@ -58,35 +73,39 @@ static void add_recent(struct cs_get *get, const struct record *record)
 	get->next_recent = (get->next_recent + 1) % RECENT_MAX;
 }
 
-/* Into the tree; 0 if it is there already, or -ENOMEM. */
+/* Into the tree, if it is not there; 0 or -ENOMEM. */
 static int remember(struct cs_get *get, const struct record *record)
 {
-	struct record *copy = malloc(sizeof(*copy)), **found;
+	struct done *done;
 
-	if (!copy)
+	if (cs_done_has(get, record->chunk_id))
+		return 0;
+	done = malloc(sizeof(*done));
+	if (!done)
 		return -ENOMEM;
-	*copy = *record;
-	found = tsearch(copy, &get->done, compare);
-	if (!found || *found != copy) {
-		free(copy);
-		return found ? 0 : -ENOMEM;
+	done->record = *record;
+	if (!tsearch(done, &get->done_tree, compare)) {
+		free(done);
+		return -ENOMEM;
 	}
+	done->next = get->done;
+	get->done = done;
 	get->nr_done++;
 	return 0;
 }
 
 /**
- * done_has() - is an object finished?
+ * cs_done_has() - is an object finished?
  * @get: what is under way
  * @chunk_id: of its envelope
  */
-bool done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN])
+bool cs_done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN])
 {
-	return tfind(chunk_id, &get->done, compare);
+	return tfind(chunk_id, &get->done_tree, compare);
 }
 
 /**
- * done_add() - an object is finished; that is on the disk afterwards
+ * cs_done_add() - an object is finished; that is on the disk afterwards
  * @get: what is under way
  * @chunk_id: of its envelope
  * @cipher: its keys
@@ -95,14 +114,14 @@ bool done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN])
  *
  * Return: 0 or a negative errno.
  */
-int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN],
-	     const struct cs_cipher *cipher, uint64_t expiry, struct cs_error *error)
+int cs_done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN],
+		const struct cs_cipher *cipher, uint64_t expiry, struct cs_error *error)
 {
 	off_t end = lseek(get->done_fd, 0, SEEK_END);
 	struct record record;
 	int rc;
 
-	if (done_has(get, chunk_id))
+	if (cs_done_has(get, chunk_id))
 		return 0;
 	memcpy(record.chunk_id, chunk_id, CS_CHUNK_ID_LEN);
 	memcpy(record.transport, cs_cipher_transport(cipher), CS_SECRET_LEN);
@@ -183,13 +202,13 @@ static int load(struct cs_get *get)
 }
 
 /**
- * done_open() - read what is finished
+ * cs_done_open() - read what is finished
  * @get: what is under way; its directory is open
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
-int done_open(struct cs_get *get, struct cs_error *error)
+int cs_done_open(struct cs_get *get, struct cs_error *error)
 {
 	int rc;
 
@@ -199,13 +218,20 @@ int done_open(struct cs_get *get, struct cs_error *error)
 }
 
 /**
- * done_close() - forget, in memory
+ * cs_done_close() - forget, in memory
  * @get: what is under way
  */
-void done_close(struct cs_get *get)
+void cs_done_close(struct cs_get *get)
 {
-	tdestroy(get->done, free);
-	get->done = NULL;
+	struct done *done;
+
+	tdestroy(get->done_tree, keep);
+	get->done_tree = NULL;
+	while (get->done) {
+		done = get->done;
+		get->done = done->next;
+		free(done);
+	}
 	if (get->done_fd >= 0)
 		close(get->done_fd);
 	get->done_fd = -1;

@@ -153,7 +153,7 @@ struct holes {
  */
 static void invert(const uint8_t *x, const uint8_t *y, unsigned int count, uint8_t *inverse)
 {
-	uint8_t a[CS_SLICES_MAX], b[CS_SLICES_MAX];
+	uint8_t a[CS_SLICES_MAX] = { 0 }, b[CS_SLICES_MAX] = { 0 };
 	unsigned int i, j;
 
 	for (i = 0; i < count; i++) {

@@ -31,11 +31,11 @@
 
 
 /**
- * get_note() - tell the caller that something was given up
+ * cs_inbox_note() - tell the caller that something was given up
  * @get: what is under way
  * @format: of the text, as for printf
  */
-void get_note(struct cs_get *get, const char *format, ...)
+void cs_inbox_note(struct cs_get *get, const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -49,13 +49,13 @@ void get_note(struct cs_get *get, const char *format, ...)
 }
 
 /**
- * get_room() - have room for a chunk
+ * cs_inbox_room() - have room for a chunk
  * @get: what is under way
  * @len: bytes that ->sealed and ->plain are to have at least
  *
  * Return: whether they have.
  */
-bool get_room(struct cs_get *get, size_t len)
+bool cs_inbox_room(struct cs_get *get, size_t len)
 {
 	uint8_t *sealed, *plain;
 
@@ -114,7 +114,7 @@ static int open_state(struct cs_get *get, struct cs_error *error)
 		return cs_error_set(error, -errno, "%s/lock: %s", path, strerror(errno));
 	if (flock(get->lock, LOCK_EX | LOCK_NB))
 		return cs_error_set(error, -EBUSY, "%s: another process uses it", path);
-	return done_open(get, error);
+	return cs_done_open(get, error);
 }
 
 static bool ends_with(const char *name, const char *suffix)
@@ -173,11 +173,11 @@ static int load(struct cs_get *get, struct cs_error *error)
 
 	rc = find_mask(get);
 	if (!rc)
-		rc = each_file(get, ".envelope", object_load);
+		rc = each_file(get, ".envelope", cs_object_load);
 	if (!rc)
 		rc = each_file(get, "", remove_stray);
 	if (!rc)
-		rc = each_file(get, ".spool", chunk_load);
+		rc = each_file(get, ".spool", cs_chunk_load);
 	return rc ? cs_error_set(error, rc, "%s: %s", get->options.state, strerror(-rc)) : 0;
 }
 
@@ -190,8 +190,8 @@ static void deliver_waiting(struct cs_get *get)
 	for (object = get->objects; object; object = next) {
 		next = object->next;
 		if (object->ready && get->options.out &&
-		    deliver_object(get, object, get->options.out, false, &error))
-			get_note(get, "%s", error.text);
+		    cs_deliver_object(get, object, get->options.out, false, &error))
+			cs_inbox_note(get, "%s", error.text);
 	}
 }
 
@@ -203,14 +203,14 @@ static int finish_again(struct cs_get *get, struct cs_error *error)
 
 	for (object = get->objects; object && !rc; object = next) {
 		next = object->next;
-		rc = object_finish(get, object, error);
+		rc = cs_object_finish(get, object, error);
 	}
 	return rc;
 }
 
 /**
  * cs_get_open() - begin to receive, or go on with what an earlier run left
- * @get: gets what is under way, to be closed with cs_get_close(); NULL after a failure
+ * @to: gets what is under way, to be closed with cs_get_close(); NULL after a failure
  * @options: copied; @key has to stay
  * @now: Unix seconds
  * @error: gets the reason of a failure
@@ -254,7 +254,7 @@ int cs_get_open(struct cs_get **to, const struct cs_get_options *options, uint64
 	}
 	rc = finish_again(get, &why);
 	if (rc)
-		get_note(get, "%s", why.text);
+		cs_inbox_note(get, "%s", why.text);
 	deliver_waiting(get);
 	*to = get;
 	return 0;
@@ -270,12 +270,12 @@ void cs_get_close(struct cs_get *get)
 
 	if (!get)
 		return;
-	chunk_free_all(get);
+	cs_chunk_free_all(get);
 	while (get->objects)
-		object_remove(get, get->objects);
+		cs_object_remove(get, get->objects);
 	for (i = 0; i < RECENT_MAX; i++)
 		cs_cipher_free(get->recent[i]);
-	done_close(get);
+	cs_done_close(get);
 	if (get->lock >= 0)
 		close(get->lock);
 	if (get->dir >= 0)
@@ -323,8 +323,9 @@ static enum cs_get_result take_first(struct cs_get *get, const uint8_t *message,
 	bool finished;
 
 	*chunk = NULL;
-	object = object_of(get, parsed->chunk_id, &number, &finished);
-	if (finished || done_has(get, parsed->chunk_id) || (object && object_has(object, number)))
+	object = cs_object_of(get, parsed->chunk_id, &number, &finished);
+	if (finished || cs_done_has(get, parsed->chunk_id) ||
+	    (object && cs_object_has(object, number)))
 		return CS_GET_DUPLICATE;
 	/* who has no key can't make others keep anything for an object that is known */
 	if (object && !cs_cipher_slice_ok(object->cipher, number, parsed))
@@ -332,9 +333,9 @@ static enum cs_get_result take_first(struct cs_get *get, const uint8_t *message,
 	if (!object && !get->options.verified && !cs_message_digest_ok(message, len))
 		return CS_GET_MALFORMED;
 	if (!object && parsed->k == 1) {
-		switch (object_open(get, message, len, parsed, &object, error)) {
+		switch (cs_object_open(get, message, len, parsed, &object, error)) {
 		case 0:
-			chunk_adopt(get, object);
+			cs_chunk_adopt(get, object);
 			return CS_GET_NEW;
 		case -ENOENT:
 			break; /* of somebody else, or content that came early */
@@ -348,7 +349,7 @@ static enum cs_get_result take_first(struct cs_get *get, const uint8_t *message,
 			return CS_GET_FAILED;
 		}
 	}
-	*chunk = chunk_new(get, &key, object, number);
+	*chunk = cs_chunk_new(get, &key, object, number);
 	return *chunk ? CS_GET_NEW : CS_GET_FULL;
 }
 
@@ -369,11 +370,11 @@ static enum cs_get_result take_further(struct cs_get *get, struct chunk *chunk,
 		return CS_GET_MALFORMED;
 	if (parsed->k > 1)
 		return CS_GET_NEW;
-	rc = object_open(get, message, len, parsed, &object, error);
+	rc = cs_object_open(get, message, len, parsed, &object, error);
 	if (rc)
 		return CS_GET_NEW;
 	*is_envelope = true;
-	chunk_adopt(get, object);
+	cs_chunk_adopt(get, object);
 	return CS_GET_NEW;
 }
 
@@ -403,23 +404,23 @@ enum cs_get_result cs_get_take(struct cs_get *get, const void *message, size_t l
 	if (parsed.expiry < now)
 		return CS_GET_EXPIRED;
 	key = key_of(&parsed);
-	chunk = chunk_find(get, &key);
+	chunk = cs_chunk_find(get, &key);
 	if (chunk)
 		result = take_further(get, chunk, message, len, &parsed, &is_envelope, error);
 	else
 		result = take_first(get, message, len, &parsed, &chunk, error);
 	if (result != CS_GET_NEW || !chunk || is_envelope)
 		return result;
-	result = chunk_add(get, chunk, message, len, &parsed);
+	result = cs_chunk_add(get, chunk, message, len, &parsed);
 	if (result != CS_GET_NEW && result != CS_GET_DUPLICATE) {
 		if (!chunk->have)
-			chunk_drop(get, chunk, true);
+			cs_chunk_drop(get, chunk, true);
 		return result;
 	}
-	rc = chunk->object ? chunk_decode(get, chunk, error) : 0;
+	rc = chunk->object ? cs_chunk_decode(get, chunk, error) : 0;
 	if (rc == -EBADMSG)
 		return CS_GET_FORGED;
-	if (rc < 0 || chunk_make_room(get, error))
+	if (rc < 0 || cs_chunk_make_room(get, error))
 		return CS_GET_FAILED;
 	return result;
 }
@@ -436,7 +437,7 @@ static int decode_again(struct cs_get *get, struct cs_error *error)
 				break;
 		if (!chunk)
 			return 0;
-		rc = chunk_decode(get, chunk, error);
+		rc = cs_chunk_decode(get, chunk, error);
 		if (rc < 0 && rc != -EBADMSG)
 			return rc;
 	}
@@ -457,18 +458,21 @@ int cs_get_sync(struct cs_get *get, struct cs_error *error)
 	rc = decode_again(get, error);
 	if (!rc)
 		rc = finish_again(get, error);
-	if (!rc)
-		rc = chunk_spool_all(get, error);
+	if (rc || !get->changed)
+		return rc;
+	rc = cs_chunk_spool_all(get, error);
 	if (!rc && syncfs(get->dir))
 		rc = cs_error_set(error, -errno, "%s: %s", get->options.state, strerror(errno));
 	for (object = get->objects; object && !rc; object = object->next)
 		if (object->dirty)
-			rc = object_save(get, object, error);
+			rc = cs_object_save(get, object, error);
 	if (!rc && fsync(get->dir))
 		rc = cs_error_set(error, -errno, "%s: %s", get->options.state, strerror(errno));
-	if (!rc)
-		chunk_unlink_spooled(get);
-	return rc;
+	if (rc)
+		return rc;
+	cs_chunk_unlink_spooled(get);
+	get->changed = false;
+	return 0;
 }
 
 /**
@@ -483,13 +487,13 @@ void cs_get_expire(struct cs_get *get, uint64_t now)
 	struct object *object, *next;
 
 	get->now = now;
-	chunk_expire(get);
+	cs_chunk_expire(get);
 	for (object = get->objects; object; object = next) {
 		next = object->next;
 		if (object->ready || object->envelope.expiry >= now)
 			continue;
-		object_fail(object, "it expired before all of it was here");
-		object_finish(get, object, NULL);
+		cs_object_fail(object, "it expired before all of it was here");
+		cs_object_finish(get, object, NULL);
 	}
 }
 
@@ -519,7 +523,7 @@ int cs_get_each(struct cs_get *get, int (*each)(const struct cs_get_object *obje
 	int rc = 0;
 
 	for (object = get->objects; object && !rc; object = object->next) {
-		object_describe(object, &description);
+		cs_object_describe(object, &description);
 		rc = each(&description, arg);
 	}
 	return rc;
@@ -544,7 +548,7 @@ int cs_get_deliver(struct cs_get *get, const uint8_t id[CS_OBJECT_ID_LEN], const
 		return cs_error_set(error, -ENOENT, "there is no such object");
 	if (!object->ready)
 		return cs_error_set(error, -EAGAIN, "not all of it is here yet");
-	return deliver_object(get, object, out, replace, error);
+	return cs_deliver_object(get, object, out, replace, error);
 }
 
 /**
@@ -561,6 +565,6 @@ int cs_get_drop(struct cs_get *get, const uint8_t id[CS_OBJECT_ID_LEN], struct c
 
 	if (!object)
 		return cs_error_set(error, -ENOENT, "there is no such object");
-	object_fail(object, "it is not wanted");
-	return object_finish(get, object, error);
+	cs_object_fail(object, "it is not wanted");
+	return cs_object_finish(get, object, error);
 }

@@ -39,7 +39,8 @@
 #include "fobject/envelope.h"
 #include "fobject/erasure.h"
 
-#define OBJECTS_MAX	1024
+#define ACTIVE_MAX	256	/* objects that arrive at once: each has a file open */
+#define OBJECTS_MAX	4096	/* those, and others that wait to be delivered */
 #define CHUNKS_MAX	131072
 #define DONE_MAX	65536	/* finished and others: no more are begun */
 #define RECENT_MAX	32
@@ -124,10 +125,11 @@ TAILQ_HEAD(chunk_list, chunk);
  * @last: index of the last chunk, UINT64_MAX: not known
  * @total: bytes of content and manifest, if @last is known
  * @size: bytes of the part
- * @fd: of the part, or of the whole; -1: none yet
+ * @fd: of the part; -1: none yet, or it is whole
  * @failed: why it will never be whole; empty: it may
  * @dirty: @have is not on the disk as it is here
- * @ready: it is whole and verified
+ * @settled: it is whole and verified, and has the name that says so
+ * @ready: and is as it will appear
  * @sha512: of the content up to @hashed, if it is a file
  * @sha256: the same
  * @hashed: bytes
@@ -149,6 +151,7 @@ struct object {
 	int			fd;
 	char			failed[256];
 	bool			dirty;
+	bool			settled;
 	bool			ready;
 	EVP_MD_CTX		*sha512;
 	EVP_MD_CTX		*sha256;
@@ -179,8 +182,10 @@ struct object {
  * @plain: room for a chunk
  * @room: bytes of either
  * @done: see done.c
+ * @done_tree: the same, by the ids of their envelopes
  * @done_fd: its file
  * @nr_done: entries
+ * @changed: not all is on the disk
  * @unlinks: spool files that go when what was in them is on the disk, names one after the other
  * @nr_unlinks: their number
  */
@@ -205,75 +210,77 @@ struct cs_get {
 	uint8_t			*sealed;
 	uint8_t			*plain;
 	size_t			room;
-	void			*done;
+	struct done		*done;
+	void			*done_tree;
 	int			done_fd;
 	size_t			nr_done;
+	bool			changed;
 	char			(*unlinks)[FILE_NAME_LEN];
 	size_t			nr_unlinks;
 };
 
 /* get.c */
 __attribute__((format(printf, 2, 3)))
-void get_note(struct cs_get *get, const char *format, ...);
-struct cs_message get_message(const uint8_t *message);
-bool get_room(struct cs_get *get, size_t len);
+void cs_inbox_note(struct cs_get *get, const char *format, ...);
+bool cs_inbox_room(struct cs_get *get, size_t len);
 
 /* chunk.c: chunks that are not whole */
-struct chunk *chunk_find(struct cs_get *get, const struct chunk_key *key);
-struct chunk *chunk_new(struct cs_get *get, const struct chunk_key *key, struct object *object,
-			uint64_t number);
-enum cs_get_result chunk_add(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
-			     size_t len, const struct cs_message *parsed);
-int chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error);
-void chunk_adopt(struct cs_get *get, struct object *object);
-void chunk_drop(struct cs_get *get, struct chunk *chunk, bool now);
-void chunk_drop_object(struct cs_get *get, const struct object *object);
-void chunk_expire(struct cs_get *get);
-int chunk_spool(struct cs_get *get, struct chunk *chunk, struct cs_error *error);
-int chunk_spool_all(struct cs_get *get, struct cs_error *error);
-int chunk_make_room(struct cs_get *get, struct cs_error *error);
-void chunk_load(struct cs_get *get, const char *name);
-void chunk_unlink_spooled(struct cs_get *get);
-void chunk_free_all(struct cs_get *get);
+struct chunk *cs_chunk_find(struct cs_get *get, const struct chunk_key *key);
+struct chunk *cs_chunk_new(struct cs_get *get, const struct chunk_key *key, struct object *object,
+			   uint64_t number);
+enum cs_get_result cs_chunk_add(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
+				size_t len, const struct cs_message *parsed);
+int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error);
+void cs_chunk_adopt(struct cs_get *get, struct object *object);
+void cs_chunk_drop(struct cs_get *get, struct chunk *chunk, bool now);
+void cs_chunk_drop_object(struct cs_get *get, const struct object *object);
+void cs_chunk_expire(struct cs_get *get);
+int cs_chunk_spool(struct cs_get *get, struct chunk *chunk, struct cs_error *error);
+int cs_chunk_spool_all(struct cs_get *get, struct cs_error *error);
+int cs_chunk_make_room(struct cs_get *get, struct cs_error *error);
+void cs_chunk_load(struct cs_get *get, const char *name);
+void cs_chunk_unlink_spooled(struct cs_get *get);
+void cs_chunk_free_all(struct cs_get *get);
 
 /* object.c: objects */
-struct object *object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], uint64_t *number,
-			 bool *finished);
-bool object_bit(const struct object *object, uint64_t index);
-bool object_has(const struct object *object, uint64_t number);
-bool object_is_there(const struct cs_get *get, const struct object *object);
-int object_open(struct cs_get *get, const uint8_t *message, size_t len,
-		const struct cs_message *parsed, struct object **object, struct cs_error *error);
-void object_load(struct cs_get *get, const char *name);
-int object_put(struct cs_get *get, struct object *object, uint64_t number, size_t len,
-	       struct cs_error *error);
-int object_save(struct cs_get *get, struct object *object, struct cs_error *error);
+struct object *cs_object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], uint64_t *number,
+			    bool *finished);
+bool cs_object_bit(const struct object *object, uint64_t index);
+bool cs_object_has(const struct object *object, uint64_t number);
+bool cs_object_is_there(const struct cs_get *get, const struct object *object);
+int cs_object_open(struct cs_get *get, const uint8_t *message, size_t len,
+		   const struct cs_message *parsed, struct object **object, struct cs_error *error);
+void cs_object_load(struct cs_get *get, const char *name);
+int cs_object_put(struct cs_get *get, struct object *object, uint64_t number, size_t len,
+		  struct cs_error *error);
+int cs_object_save(struct cs_get *get, struct object *object, struct cs_error *error);
 __attribute__((format(printf, 2, 3)))
-void object_fail(struct object *object, const char *format, ...);
-void object_describe(const struct object *object, struct cs_get_object *to);
-void object_remove(struct cs_get *get, struct object *object);
-void object_name(const struct object *object, const char *suffix, char name[FILE_NAME_LEN]);
-void object_clean_up(struct cs_get *get, const char *hex);
-int object_put_away(struct cs_get *get, struct object *object, struct cs_error *error);
-int object_write_state(struct cs_get *get, const char *name, const void *head, size_t head_len,
-		       const void *data, size_t len, bool sync);
+void cs_object_fail(struct object *object, const char *format, ...);
+void cs_object_describe(const struct object *object, struct cs_get_object *to);
+int cs_object_whole(struct cs_get *get, struct object *object);
+void cs_object_remove(struct cs_get *get, struct object *object);
+void cs_object_name(const struct object *object, const char *suffix, char name[FILE_NAME_LEN]);
+void cs_object_clean_up(struct cs_get *get, const char *hex);
+int cs_object_put_away(struct cs_get *get, struct object *object, struct cs_error *error);
+int cs_object_write_state(struct cs_get *get, const char *name, const void *head, size_t head_len,
+			  const void *data, size_t len, bool sync);
 
 /* verify.c: objects of which all is there */
-int verify_more(struct cs_get *get, struct object *object, uint64_t offset, size_t len);
-int verify_cut(struct cs_get *get, const struct object *object);
-int object_manifest(struct object *object, uint8_t **manifest, size_t *len);
-int object_finish(struct cs_get *get, struct object *object, struct cs_error *error);
+int cs_verify_more(struct cs_get *get, struct object *object, uint64_t offset, size_t len);
+int cs_verify_cut(struct cs_get *get, const struct object *object);
+int cs_object_manifest(int fd, uint64_t total, uint8_t **manifest, size_t *len);
+int cs_object_finish(struct cs_get *get, struct object *object, struct cs_error *error);
 
 /* deliver.c: to where it belongs */
-int deliver_object(struct cs_get *get, struct object *object, const char *out, bool replace,
-		   struct cs_error *error);
-bool deliver_was_done(struct cs_get *get, const struct object *object);
+int cs_deliver_object(struct cs_get *get, struct object *object, const char *out, bool replace,
+		      struct cs_error *error);
+bool cs_deliver_was_done(struct cs_get *get, const struct object *object);
 
 /* done.c: what is finished */
-int done_open(struct cs_get *get, struct cs_error *error);
-bool done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN]);
-int done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN],
-	     const struct cs_cipher *cipher, uint64_t expiry, struct cs_error *error);
-void done_close(struct cs_get *get);
+int cs_done_open(struct cs_get *get, struct cs_error *error);
+bool cs_done_has(const struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN]);
+int cs_done_add(struct cs_get *get, const uint8_t chunk_id[CS_CHUNK_ID_LEN],
+		const struct cs_cipher *cipher, uint64_t expiry, struct cs_error *error);
+void cs_done_close(struct cs_get *get);
 
 #endif /* CS_FOBJECT_INBOX_H */

@@ -25,6 +25,7 @@
 #include "lib/name.h"
 
 #define LIFETIME_MAX	(31 * 86400)	/* seconds: for so long it may have to be remembered */
+#define CLOCK_SET	1767225600	/* 2026-01-01, as in the kernel module */
 #define HAVE_MAGIC	"CSHAVE1\n"
 
 /**
@@ -44,22 +45,22 @@ struct have_head {
 } __attribute__((packed));
 
 /**
- * object_name() - the name of a file of an object
+ * cs_object_name() - the name of a file of an object
  * @object: the object
  * @suffix: with its point
  * @name: gets the name
  */
-void object_name(const struct object *object, const char *suffix, char name[FILE_NAME_LEN])
+void cs_object_name(const struct object *object, const char *suffix, char name[FILE_NAME_LEN])
 {
 	snprintf(name, FILE_NAME_LEN, "%s%s", object->hex, suffix);
 }
 
 /**
- * object_is_there() - is this an object that arrives, or waits?
+ * cs_object_is_there() - is this an object that arrives, or waits?
  * @get: what is under way
  * @object: it may be gone: it is not looked into
  */
-bool object_is_there(const struct cs_get *get, const struct object *object)
+bool cs_object_is_there(const struct cs_get *get, const struct object *object)
 {
 	const struct object *o;
 
@@ -69,7 +70,7 @@ bool object_is_there(const struct cs_get *get, const struct object *object)
 }
 
 /**
- * object_of() - whose chunk is it?
+ * cs_object_of() - whose chunk is it?
  * @get: what is under way
  * @id: of the chunk
  * @number: set to which one of the object
@@ -77,8 +78,8 @@ bool object_is_there(const struct cs_get *get, const struct object *object)
  *
  * Return: the object; NULL if it is of none that is known.
  */
-struct object *object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], uint64_t *number,
-			 bool *finished)
+struct object *cs_object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], uint64_t *number,
+			    bool *finished)
 {
 	struct object *object;
 	unsigned int i;
@@ -93,25 +94,25 @@ struct object *object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], 
 	return NULL;
 }
 
-/** object_bit() - is a chunk of content there? */
-bool object_bit(const struct object *object, uint64_t index)
+/** cs_object_bit() - is a chunk of content there? */
+bool cs_object_bit(const struct object *object, uint64_t index)
 {
 	return index / 8 < object->have_room && object->have[index / 8] & 1 << index % 8;
 }
 
 /**
- * object_has() - is a chunk of no use any more?
+ * cs_object_has() - is a chunk of no use any more?
  * @object: the object
  * @number: of the chunk
  *
  * Return: true also for what is no content, and for what can't be of this object.
  */
-bool object_has(const struct object *object, uint64_t number)
+bool cs_object_has(const struct object *object, uint64_t number)
 {
 	if (object->ready || object->failed[0] || number < CS_CHUNK_CONTENT)
 		return true;
 	number -= CS_CHUNK_CONTENT;
-	return number >= INDEX_MAX || object_bit(object, number);
+	return number >= INDEX_MAX || cs_object_bit(object, number);
 }
 
 static int set_bit(struct object *object, uint64_t index)
@@ -153,7 +154,7 @@ static int have_check(const struct have_head *head, const uint8_t *bits, size_t 
 }
 
 /**
- * object_write_state() - write a file of the state directory, whole or not at all
+ * cs_object_write_state() - write a file of the state directory, whole or not at all
  * @get: what is under way
  * @name: of the file
  * @head: what it begins with
@@ -164,8 +165,8 @@ static int have_check(const struct have_head *head, const uint8_t *bits, size_t 
  *
  * Return: 0 or a negative errno.
  */
-int object_write_state(struct cs_get *get, const char *name, const void *head, size_t head_len,
-		       const void *data, size_t len, bool sync)
+int cs_object_write_state(struct cs_get *get, const char *name, const void *head, size_t head_len,
+			  const void *data, size_t len, bool sync)
 {
 	char tmp[FILE_NAME_LEN + 8];
 	int fd, rc;
@@ -201,20 +202,20 @@ static int write_have(struct cs_get *get, const struct object *object, bool sync
 	int rc;
 
 	rc = have_check(&head, object->have, bytes, head.check);
-	object_name(object, ".have", name);
-	return rc ? rc : object_write_state(get, name, &head, sizeof(head), object->have, bytes,
-					    sync);
+	cs_object_name(object, ".have", name);
+	return rc ? rc : cs_object_write_state(get, name, &head, sizeof(head), object->have, bytes,
+					       sync);
 }
 
 /**
- * object_save() - have on the disk which chunks are there; they themselves are
+ * cs_object_save() - have on the disk which chunks are there; they themselves are
  * @get: what is under way
  * @object: the object
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
-int object_save(struct cs_get *get, struct object *object, struct cs_error *error)
+int cs_object_save(struct cs_get *get, struct object *object, struct cs_error *error)
 {
 	int rc = write_have(get, object, true);
 
@@ -237,15 +238,15 @@ static void object_free(struct object *object)
 }
 
 /**
- * object_remove() - forget an object, and its chunks that are not whole; files stay
+ * cs_object_remove() - forget an object, and its chunks that are not whole; files stay
  * @get: what is under way
  * @object: is freed
  */
-void object_remove(struct cs_get *get, struct object *object)
+void cs_object_remove(struct cs_get *get, struct object *object)
 {
 	struct object **at = &get->objects;
 
-	chunk_drop_object(get, object);
+	cs_chunk_drop_object(get, object);
 	while (*at != object)
 		at = &(*at)->next;
 	*at = object->next;
@@ -254,11 +255,11 @@ void object_remove(struct cs_get *get, struct object *object)
 }
 
 /**
- * object_clean_up() - remove the files of an object that is finished
+ * cs_object_clean_up() - remove the files of an object that is finished
  * @get: what is under way
  * @hex: its id
  */
-void object_clean_up(struct cs_get *get, const char *hex)
+void cs_object_clean_up(struct cs_get *get, const char *hex)
 {
 	/* the envelope last: without it the others are of no use */
 	static const char *const suffixes[] = {
@@ -282,17 +283,18 @@ static bool envelope_chunk(const struct cs_message *parsed, uint8_t *chunk)
 	return !cs_erasure_restore(1, parsed->n, parsed->length - CS_MAC_LEN, chunk, have);
 }
 
-/* An object of an envelope, if it is one of ours; nothing is written. */
-static int make(struct cs_get *get, const struct cs_message *parsed, struct object **to,
-		struct cs_error *error)
+/* An object of an envelope, if it is one of ours, or NULL; nothing is written. */
+static struct object *make(struct cs_get *get, const struct cs_message *parsed, int *result,
+			   struct cs_error *error)
 {
 	struct object *object = calloc(1, sizeof(*object));
 	uint8_t chunk[CS_SLICE_MAX];
 	uint64_t number = 0;
 	int rc;
 
+	*result = cs_error_set(error, -ENOMEM, "no memory");
 	if (!object)
-		return cs_error_set(error, -ENOMEM, "no memory");
+		return NULL;
 	object->fd = -1;
 	object->last = UINT64_MAX;
 	memcpy(object->chunk_id, parsed->chunk_id, CS_CHUNK_ID_LEN);
@@ -314,13 +316,23 @@ static int make(struct cs_get *get, const struct cs_message *parsed, struct obje
 		    EVP_DigestInit_ex2(object->sha256, EVP_sha256(), NULL) != 1)
 			rc = cs_error_set(error, -EIO, "OpenSSL has no SHA-512 or SHA-256");
 	}
+	*result = rc;
 	if (rc) {
 		object_free(object);
-		return rc;
+		return NULL;
 	}
 	cs_hex(object->hex, cs_cipher_object(object->cipher), CS_OBJECT_ID_LEN);
-	*to = object;
-	return 0;
+	return object;
+}
+
+static unsigned int count_active(const struct cs_get *get)
+{
+	const struct object *object;
+	unsigned int count = 0;
+
+	for (object = get->objects; object; object = object->next)
+		count += !object->ready;
+	return count;
 }
 
 /* May it be received? */
@@ -328,14 +340,16 @@ static int check_new(struct cs_get *get, const struct object *object, struct cs_
 {
 	if (object->envelope.expiry < get->now)
 		return cs_error_set(error, -ETIME, "an object that expired");
-	if (object->envelope.expiry > get->now + LIFETIME_MAX)
+	/* a clock that was never set stands before the year in which this was written */
+	if (get->now >= CLOCK_SET && object->envelope.expiry > get->now + LIFETIME_MAX)
 		return cs_error_set(error, -EBADMSG,
 				    "an object that is to live for longer than %d days",
 				    LIFETIME_MAX / 86400);
 	if (object->envelope.kind == CS_KIND_VIA && !get->options.forward)
 		return cs_error_set(error, -EBADMSG,
 				    "an object that is to be sent on, which is not done here");
-	if (get->nr_objects >= OBJECTS_MAX || get->nr_done + get->nr_objects >= DONE_MAX)
+	if (get->nr_objects >= OBJECTS_MAX || get->nr_done + get->nr_objects >= DONE_MAX ||
+	    count_active(get) >= ACTIVE_MAX)
 		return cs_error_set(error, -ENOSPC, "there are too many objects");
 	return 0;
 }
@@ -348,7 +362,7 @@ static void insert(struct cs_get *get, struct object *object)
 }
 
 /**
- * object_open() - begin an object with a message that may have its envelope
+ * cs_object_open() - begin an object with a message that may have its envelope
  * @get: what is under way
  * @message: header and payload
  * @len: their bytes
@@ -359,40 +373,39 @@ static void insert(struct cs_get *get, struct object *object)
  * Return: 0; -ENOENT: it is no envelope of ours; -EBADMSG, -ETIME, -ENOSPC: it is, and the object
  * is refused; another negative errno.
  */
-int object_open(struct cs_get *get, const uint8_t *message, size_t len,
-		const struct cs_message *parsed, struct object **object, struct cs_error *error)
+int cs_object_open(struct cs_get *get, const uint8_t *message, size_t len,
+		   const struct cs_message *parsed, struct object **object, struct cs_error *error)
 {
 	struct cs_error why = { "" };
 	char name[FILE_NAME_LEN];
 	struct object *new;
 	int rc;
 
-	rc = make(get, parsed, &new, &why);
+	new = make(get, parsed, &rc, &why);
 	if (rc == -ENOENT)
 		return rc;
-	if (!rc)
+	if (new)
 		rc = check_new(get, new, &why);
-	else
-		new = NULL;
-	if (rc) {
+	if (!new || rc) {
 		if (rc != -ETIME)
-			get_note(get, "%s was refused", why.text);
+			cs_inbox_note(get, "%s was refused", why.text);
 		/* each further copy of the envelope would cost as much as this one */
 		if (new && rc == -EBADMSG)
-			done_add(get, new->chunk_id, new->cipher, get->now + LIFETIME_MAX, NULL);
+			cs_done_add(get, new->chunk_id, new->cipher, get->now + LIFETIME_MAX, NULL);
 		goto out;
 	}
 	/* in this order: an envelope alone would be that of a finished object */
 	rc = write_have(get, new, false);
-	object_name(new, ".envelope", name);
+	cs_object_name(new, ".envelope", name);
 	if (!rc)
-		rc = object_write_state(get, name, message, len, NULL, 0, false);
+		rc = cs_object_write_state(get, name, message, len, NULL, 0, false);
 	if (rc) {
-		object_clean_up(get, new->hex);
+		cs_object_clean_up(get, new->hex);
 		cs_error_set(&why, rc, "%s: %s", name, strerror(-rc));
 		goto out;
 	}
 	insert(get, new);
+	get->changed = true;
 	*object = new;
 	return 0;
 out:
@@ -411,7 +424,7 @@ static void load_have(struct cs_get *get, struct object *object)
 	ssize_t n;
 	int fd;
 
-	object_name(object, ".have", name);
+	cs_object_name(object, ".have", name);
 	fd = openat(get->dir, name, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, &head, sizeof(head));
 	if (n == (ssize_t)sizeof(head))
@@ -437,9 +450,31 @@ static int open_content(struct cs_get *get, struct object *object, const char *s
 {
 	char name[FILE_NAME_LEN];
 
-	object_name(object, suffix, name);
+	cs_object_name(object, suffix, name);
 	object->fd = openat(get->dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 	return object->fd < 0 ? -errno : 0;
+}
+
+/**
+ * cs_object_whole() - open the file of an object that is whole
+ * @get: what is under way
+ * @object: is ready
+ *
+ * Objects may wait for long, and there may be many of them: their files are not kept open.
+ *
+ * Return: a descriptor, or a negative errno.
+ */
+int cs_object_whole(struct cs_get *get, struct object *object)
+{
+	int rc;
+
+	rc = open_content(get, object, object->envelope.kind == CS_KIND_FILE ? ".file" :
+			  ".directory", 0);
+	if (rc)
+		return rc;
+	rc = object->fd;
+	object->fd = -1;
+	return rc;
 }
 
 /* How far is it? See inbox.h. Returns whether it still has to be delivered. */
@@ -449,16 +484,18 @@ static bool load_content(struct cs_get *get, struct object *object)
 	char name[FILE_NAME_LEN];
 	struct stat st;
 
-	object_name(object, ".have", name);
+	cs_object_name(object, ".have", name);
 	if (file || !open_content(get, object, ".directory", 0)) {
 		/* a link, where there is no better way to move it */
 		if (file && !fstat(object->fd, &st) && st.st_nlink > 1)
 			return false;
-		if (file && verify_cut(get, object))
-			get_note(get, "%s.file: %s", object->hex, strerror(errno));
+		if (file && cs_verify_cut(get, object))
+			cs_inbox_note(get, "%s.file: %s", object->hex, strerror(errno));
+		close(object->fd);
+		object->fd = -1;
 		object->ready = true;
 		unlinkat(get->dir, name, 0);
-		return !deliver_was_done(get, object);
+		return !cs_deliver_was_done(get, object);
 	}
 	if (faccessat(get->dir, name, F_OK, 0))
 		return false;
@@ -470,11 +507,11 @@ static bool load_content(struct cs_get *get, struct object *object)
 }
 
 /**
- * object_load() - take up an object that an earlier run began
+ * cs_object_load() - take up an object that an earlier run began
  * @get: what is under way
  * @name: of its envelope's file
  */
-void object_load(struct cs_get *get, const char *name)
+void cs_object_load(struct cs_get *get, const char *name)
 {
 	uint8_t message[sizeof(struct cs_msg_hdr) + CS_SLICE_MAX];
 	int fd = openat(get->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -482,22 +519,24 @@ void object_load(struct cs_get *get, const char *name)
 	struct cs_message parsed;
 	struct object *object = NULL;
 	ssize_t len;
+	int rc;
 
 	len = fd < 0 ? -1 : read(fd, message, sizeof(message));
 	if (fd >= 0)
 		close(fd);
-	if (len < 0 || cs_message_parse(message, len, &parsed) || parsed.length <= CS_MAC_LEN ||
-	    parsed.k != 1 || parsed.n > CS_SLICES_MAX || parsed.index >= parsed.n ||
-	    make(get, &parsed, &object, &error) || strncmp(name, object->hex, ID_DIGITS)) {
+	if (len > 0 && !cs_message_parse(message, len, &parsed) && parsed.length > CS_MAC_LEN &&
+	    parsed.k == 1 && parsed.n <= CS_SLICES_MAX && parsed.index < parsed.n)
+		object = make(get, &parsed, &rc, &error);
+	if (!object || strncmp(name, object->hex, ID_DIGITS)) {
 		/* what was not written to its end was not said to be here */
-		get_note(get, "%s is no envelope of this key and was removed", name);
+		cs_inbox_note(get, "%s is no envelope of this key and was removed", name);
 		unlinkat(get->dir, name, 0);
 		if (object)
 			object_free(object);
 		return;
 	}
-	if (done_has(get, object->chunk_id)) {
-		object_clean_up(get, object->hex);
+	if (cs_done_has(get, object->chunk_id)) {
+		cs_object_clean_up(get, object->hex);
 		object_free(object);
 		return;
 	}
@@ -505,12 +544,12 @@ void object_load(struct cs_get *get, const char *name)
 	if (load_content(get, object))
 		return;
 	/* it was moved to where it belongs, but that was not written down */
-	if (done_add(get, object->chunk_id, object->cipher, object->envelope.expiry, &error)) {
-		get_note(get, "%s", error.text);
+	if (cs_done_add(get, object->chunk_id, object->cipher, object->envelope.expiry, &error)) {
+		cs_inbox_note(get, "%s", error.text);
 		return;
 	}
-	object_clean_up(get, object->hex);
-	object_remove(get, object);
+	cs_object_clean_up(get, object->hex);
+	cs_object_remove(get, object);
 }
 
 static bool is_zero(const uint8_t *data, size_t len)
@@ -573,7 +612,7 @@ static int forward(struct cs_get *get, struct object *object, const uint8_t *dat
 	for (at = 0; at < len; at += size) {
 		size = next_message(data + at, len - at, &parsed);
 		if (!size) {
-			object_fail(object, "what it holds are no messages to be sent on");
+			cs_object_fail(object, "what it holds are no messages to be sent on");
 			return -EBADMSG;
 		}
 	}
@@ -605,7 +644,7 @@ static int decrypt(struct cs_get *get, struct object *object, uint64_t number, s
 }
 
 /**
- * object_put() - a chunk of an object is restored
+ * cs_object_put() - a chunk of an object is restored
  * @get: what is under way; the chunk is in ->sealed
  * @object: the object
  * @number: of the chunk
@@ -614,8 +653,8 @@ static int decrypt(struct cs_get *get, struct object *object, uint64_t number, s
  *
  * Return: 0; -EBADMSG: it makes no sense; another negative errno: it may succeed later.
  */
-int object_put(struct cs_get *get, struct object *object, uint64_t number, size_t len,
-	       struct cs_error *error)
+int cs_object_put(struct cs_get *get, struct object *object, uint64_t number, size_t len,
+		  struct cs_error *error)
 {
 	uint64_t index = number - CS_CHUNK_CONTENT, offset;
 	bool last;
@@ -628,13 +667,14 @@ int object_put(struct cs_get *get, struct object *object, uint64_t number, size_
 	offset = index * object->envelope.segment;
 	if (last ? object->last != UINT64_MAX || (object->count && object->highest > index) :
 	    object->last != UINT64_MAX && index > object->last) {
-		object_fail(object, "its sender made two ends of it");
+		cs_object_fail(object, "its sender made two ends of it");
 		return cs_error_set(error, -EBADMSG, "%s: %s", object->hex, object->failed);
 	}
 	if (object->envelope.kind == CS_KIND_VIA)
 		rc = forward(get, object, get->plain, len);
 	else
 		rc = write_content(get, object, get->plain, len, offset);
+	get->changed = true;
 	if (!rc)
 		rc = set_bit(object, index);
 	if (rc)
@@ -643,18 +683,18 @@ int object_put(struct cs_get *get, struct object *object, uint64_t number, size_
 		object->last = index;
 		object->total = offset + len;
 	}
-	rc = verify_more(get, object, offset, len);
+	rc = cs_verify_more(get, object, offset, len);
 	if (rc)
-		object_fail(object, "it can't be read: %s", strerror(-rc));
+		cs_object_fail(object, "it can't be read: %s", strerror(-rc));
 	return 0;
 }
 
 /**
- * object_fail() - an object will never be whole; object_finish() does what follows from that
+ * cs_object_fail() - an object will never be whole; cs_object_finish() does what follows from that
  * @object: the object
  * @format: why, as for printf
  */
-void object_fail(struct object *object, const char *format, ...)
+void cs_object_fail(struct object *object, const char *format, ...)
 {
 	va_list args;
 
@@ -664,11 +704,11 @@ void object_fail(struct object *object, const char *format, ...)
 }
 
 /**
- * object_describe() - what a person wants to know of an object
+ * cs_object_describe() - what a person wants to know of an object
  * @object: the object
  * @to: gets it
  */
-void object_describe(const struct object *object, struct cs_get_object *to)
+void cs_object_describe(const struct object *object, struct cs_get_object *to)
 {
 	uint64_t received = object->count * object->envelope.segment;
 
@@ -686,21 +726,21 @@ void object_describe(const struct object *object, struct cs_get_object *to)
 }
 
 /**
- * object_put_away() - remember that an object is finished, and forget all else of it
+ * cs_object_put_away() - remember that an object is finished, and forget all else of it
  * @get: what is under way
  * @object: is freed, unless there is a failure
  * @error: gets the reason of a failure
  *
  * Return: 0 or a negative errno.
  */
-int object_put_away(struct cs_get *get, struct object *object, struct cs_error *error)
+int cs_object_put_away(struct cs_get *get, struct object *object, struct cs_error *error)
 {
-	int rc = done_add(get, object->chunk_id, object->cipher, object->envelope.expiry,
-			  error);
+	int rc = cs_done_add(get, object->chunk_id, object->cipher, object->envelope.expiry,
+			     error);
 
 	if (rc)
 		return rc;
-	object_clean_up(get, object->hex);
-	object_remove(get, object);
+	cs_object_clean_up(get, object->hex);
+	cs_object_remove(get, object);
 	return 0;
 }

@@ -82,7 +82,7 @@ static int hash_up_to(struct cs_get *get, struct object *object, uint64_t end, u
 }
 
 /**
- * verify_more() - a chunk has come: what is there of a file without a hole is hashed
+ * cs_verify_more() - a chunk has come: what is there of a file without a hole is hashed
  * @get: what is under way; the content of the chunk is in ->plain
  * @object: the object
  * @offset: of the chunk in the content
@@ -90,13 +90,13 @@ static int hash_up_to(struct cs_get *get, struct object *object, uint64_t end, u
  *
  * Return: 0 or a negative errno.
  */
-int verify_more(struct cs_get *get, struct object *object, uint64_t offset, size_t len)
+int cs_verify_more(struct cs_get *get, struct object *object, uint64_t offset, size_t len)
 {
 	uint64_t end;
 
 	if (object->envelope.kind != CS_KIND_FILE)
 		return 0;
-	while (object_bit(object, object->frontier))
+	while (cs_object_bit(object, object->frontier))
 		object->frontier++;
 	end = object->frontier * object->envelope.segment;
 	if (object->last != UINT64_MAX && object->frontier > object->last)
@@ -107,32 +107,31 @@ int verify_more(struct cs_get *get, struct object *object, uint64_t offset, size
 }
 
 /**
- * object_manifest() - the manifest of an object, out of the end of its content
- * @object: all of it is there
+ * cs_object_manifest() - the manifest of an object, out of the end of its content
+ * @fd: of the content, all of which is there
+ * @total: bytes of it
  * @manifest: set to it; to be freed, also after a failure
  * @len: set to its bytes
  *
  * Return: 0, -EBADMSG if there is none, another negative errno.
  */
-int object_manifest(struct object *object, uint8_t **manifest, size_t *len)
+int cs_object_manifest(int fd, uint64_t total, uint8_t **manifest, size_t *len)
 {
 	uint8_t tail[CS_MANIFEST_TAIL];
 
 	*manifest = NULL;
-	if (object->total < sizeof(tail))
+	if (total < sizeof(tail))
 		return -EBADMSG;
-	if (pread(object->fd, tail, sizeof(tail), object->total - sizeof(tail)) != sizeof(tail))
+	total -= sizeof(tail);
+	if (pread(fd, tail, sizeof(tail), total) != sizeof(tail))
 		return -EIO;
 	*len = (size_t)tail[0] << 24 | tail[1] << 16 | tail[2] << 8 | tail[3];
-	if (*len > CS_MANIFEST_MAX || *len > object->total - sizeof(tail))
+	if (*len > CS_MANIFEST_MAX || *len > total)
 		return -EBADMSG;
 	*manifest = malloc(*len + 1);
 	if (!*manifest)
 		return -ENOMEM;
-	if (pread(object->fd, *manifest, *len, object->total - sizeof(tail) - *len) !=
-	    (ssize_t)*len)
-		return -EIO;
-	return 0;
+	return pread(fd, *manifest, *len, total - *len) == (ssize_t)*len ? 0 : -EIO;
 }
 
 /* Hashes a file that begins at ->hashed, or did so, and compares. */
@@ -186,7 +185,7 @@ static int verify(struct cs_get *get, struct object *object, const uint8_t *mani
 }
 
 /**
- * verify_cut() - cut a file where its content ends, and give it its permissions and time
+ * cs_verify_cut() - cut a file where its content ends, and give it its permissions and time
  * @get: what is under way
  * @object: a file that is verified
  *
@@ -194,7 +193,7 @@ static int verify(struct cs_get *get, struct object *object, const uint8_t *mani
  *
  * Return: 0 or a negative errno.
  */
-int verify_cut(struct cs_get *get, const struct object *object)
+int cs_verify_cut(struct cs_get *get, const struct object *object)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	uint64_t entry[ENTRY_LEN / 8];
@@ -202,7 +201,7 @@ int verify_cut(struct cs_get *get, const struct object *object)
 	ssize_t n;
 	int fd;
 
-	object_name(object, ".entry", name);
+	cs_object_name(object, ".entry", name);
 	fd = openat(get->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
@@ -231,22 +230,36 @@ static int settle(struct cs_get *get, struct object *object, const struct cs_ent
 	char from[FILE_NAME_LEN], to[FILE_NAME_LEN];
 	int rc = 0;
 
-	object_name(object, ".entry", to);
+	cs_object_name(object, ".entry", to);
 	if (file)
-		rc = object_write_state(get, to, saved, sizeof(saved), NULL, 0, true);
+		rc = cs_object_write_state(get, to, saved, sizeof(saved), NULL, 0, true);
 	if (!rc && (fsync(object->fd) || fsync(get->dir)))
 		rc = -errno;
-	object_name(object, ".part", from);
-	object_name(object, file ? ".file" : ".directory", to);
+	cs_object_name(object, ".part", from);
+	cs_object_name(object, file ? ".file" : ".directory", to);
 	if (!rc && (renameat(get->dir, from, get->dir, to) || fsync(get->dir)))
 		rc = -errno;
-	if (!rc && file)
-		rc = verify_cut(get, object);
-	if (rc)
-		return rc;
-	object_name(object, ".have", from);
-	unlinkat(get->dir, from, 0);
-	return 0;
+	object->settled = !rc;
+	return rc;
+}
+
+/* All that is in it is what it is to be. */
+static int check(struct cs_get *get, struct object *object, struct cs_error *error)
+{
+	struct cs_entry entry = { 0 };
+	uint8_t *manifest = NULL;
+	size_t len = 0;
+	int rc;
+
+	rc = cs_inbox_room(get, 1) ? 0 : -ENOMEM;
+	if (!rc)
+		rc = cs_object_manifest(object->fd, object->total, &manifest, &len);
+	if (!rc)
+		rc = verify(get, object, manifest, len, &entry, error);
+	if (!rc)
+		rc = settle(get, object, &entry);
+	free(manifest);
+	return rc;
 }
 
 /* All chunks of an object are there. */
@@ -254,33 +267,33 @@ static int complete(struct cs_get *get, struct object *object, struct cs_error *
 {
 	struct cs_error reason = { "it has no manifest" };
 	struct cs_get_object description;
-	struct cs_entry entry = { 0 };
-	uint8_t *manifest = NULL;
-	size_t len = 0;
-	int rc;
+	char name[FILE_NAME_LEN];
+	int rc = 0;
 
-	rc = get_room(get, 1) ? object_manifest(object, &manifest, &len) : -ENOMEM;
-	if (!rc)
-		rc = verify(get, object, manifest, len, &entry, &reason);
-	if (!rc)
-		rc = settle(get, object, &entry);
-	free(manifest);
+	if (!object->settled)
+		rc = check(get, object, &reason);
+	if (!rc && object->envelope.kind == CS_KIND_FILE)
+		rc = cs_verify_cut(get, object);
 	if (rc == -EBADMSG) {
-		object_fail(object, "%s", reason.text);
+		cs_object_fail(object, "%s", reason.text);
 		return 0;
 	}
 	if (rc)
 		return cs_error_set(error, rc, "%s: %s", object->hex, strerror(-rc));
+	cs_object_name(object, ".have", name);
+	unlinkat(get->dir, name, 0);
+	close(object->fd);
+	object->fd = -1;
 	object->ready = true;
 	object->dirty = false;
-	object_describe(object, &description);
+	cs_object_describe(object, &description);
 	if (get->options.ready)
 		get->options.ready(&description, get->options.arg);
 	return 0;
 }
 
 /**
- * object_finish() - take the steps that an object is ready for, up to its end
+ * cs_object_finish() - take the steps that an object is ready for, up to its end
  * @get: what is under way
  * @object: may be gone afterwards
  * @error: gets the reason of a failure
@@ -288,7 +301,7 @@ static int complete(struct cs_get *get, struct object *object, struct cs_error *
  * Return: 0, or a negative errno: it is to be tried again. That a delivery by itself fails is only
  * noted: cs_get_deliver() can name another place.
  */
-int object_finish(struct cs_get *get, struct object *object, struct cs_error *error)
+int cs_object_finish(struct cs_get *get, struct object *object, struct cs_error *error)
 {
 	struct cs_error why = { "" };
 	int rc = 0;
@@ -296,16 +309,16 @@ int object_finish(struct cs_get *get, struct object *object, struct cs_error *er
 	if (!object->failed[0] && !object->ready && object->last != UINT64_MAX &&
 	    object->count == object->last + 1) {
 		if (object->envelope.kind == CS_KIND_VIA)
-			return object_put_away(get, object, error);
+			return cs_object_put_away(get, object, error);
 		rc = complete(get, object, error);
 		if (!rc && object->ready && get->options.out &&
-		    deliver_object(get, object, get->options.out, false, &why))
-			get_note(get, "%s", why.text);
-		if (rc || !object_is_there(get, object))
+		    cs_deliver_object(get, object, get->options.out, false, &why))
+			cs_inbox_note(get, "%s", why.text);
+		if (rc || !cs_object_is_there(get, object))
 			return rc;
 	}
 	if (!object->failed[0])
 		return 0;
-	get_note(get, "object %s was given up: %s", object->hex, object->failed);
-	return object_put_away(get, object, error);
+	cs_inbox_note(get, "object %s was given up: %s", object->hex, object->failed);
+	return cs_object_put_away(get, object, error);
 }

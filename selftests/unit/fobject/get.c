@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 
 #include "bench.h"
+#include "fobject/inbox.h"
 
 #define SIZE (700 * 1000)	/* three chunks */
 
@@ -435,6 +436,32 @@ static void test_replay(void **state)
 	bench_free(&bench);
 }
 
+/* Also of an object that is not one of the last, whose keys are still at hand. */
+static void test_old_replay(void **state)
+{
+	struct bag bags[RECENT_MAX + 5] = { { 0 } };
+	struct bench bench;
+	unsigned int i, round;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < RECENT_MAX + 5; i++) {
+			if (!round)
+				put_bytes(&bags[i], "many", "x", 1);
+			bench_take_all(&bench, &bags[i]);
+		}
+		assert_int_equal(bench.delivered, RECENT_MAX + 5);
+		if (round)
+			bench_restart(&bench);
+	}
+	assert_int_equal(count_files(bench.out), RECENT_MAX + 5);
+	for (i = 0; i < RECENT_MAX + 5; i++)
+		bag_free(&bags[i]);
+	bench_free(&bench);
+}
+
 /* The envelope of one object in a chunk of another id does not begin the object again. */
 static void test_envelope_elsewhere(void **state)
 {
@@ -754,6 +781,7 @@ static int never(const void *message, size_t len, void *arg)
 
 static void test_put_stops(void **state)
 {
+	struct cs_card provider = *test_card("provider", CS_ROLE_PROVIDER);
 	struct cs_put_options options = put_options(NULL);
 	struct cs_put_result result;
 	struct cs_error error = { "" };
@@ -775,6 +803,10 @@ static void test_put_stops(void **state)
 	options.frame = 0;
 	options.redundancy = 301;
 	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
+	options.redundancy = 20;
+	options.to.card = &provider;
+	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
+	assert_true(says(&error, "not that of a recipient"));
 }
 
 /* Frames of any size that links have, and all redundancies. */
@@ -821,6 +853,7 @@ int main(void)
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_wrong_recipient),
 		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_old_replay),
 		cmocka_unit_test(test_envelope_elsewhere),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_strangers),

@@ -34,36 +34,108 @@ static struct shared {
 	long	operations;
 } *shared;
 
-/* What the linker puts in the place of these functions. */
-#define WRAP(type, name, arguments, call)			\
-	type __real_##name arguments;				\
-	type __wrap_##name arguments;				\
-	type __wrap_##name arguments				\
-	{							\
-		if (shared && shared->budget >= 0) {		\
-			if (!shared->budget--)			\
-				kill(getpid(), SIGKILL);	\
-			shared->operations++;			\
-		}						\
-		return __real_##name call;			\
-	}
+/* One more operation; it may be the last. */
+static void step(void)
+{
+	if (!shared || shared->budget < 0)
+		return;
+	if (!shared->budget--)
+		kill(getpid(), SIGKILL);
+	shared->operations++;
+}
 
-WRAP(ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))
-WRAP(ssize_t, pwrite, (int fd, const void *data, size_t len, off_t at), (fd, data, len, at))
-WRAP(int, ftruncate, (int fd, off_t len), (fd, len))
-WRAP(int, fsync, (int fd), (fd))
-WRAP(int, fdatasync, (int fd), (fd))
-WRAP(int, syncfs, (int fd), (fd))
-WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
-WRAP(int, futimens, (int fd, const struct timespec *times), (fd, times))
-WRAP(int, unlinkat, (int dir, const char *name, int flags), (dir, name, flags))
-WRAP(int, mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode))
-WRAP(int, renameat, (int dir, const char *from, int to_dir, const char *to),
-	(dir, from, to_dir, to))
-WRAP(int, renameat2, (int dir, const char *from, int to_dir, const char *to, unsigned int flags),
-	(dir, from, to_dir, to, flags))
-WRAP(long, syscall, (long number, long a, const char *b, const void *c, long d),
-	(number, a, b, c, d))
+/* What the linker puts in the place of these functions. */
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t at);
+int __real_ftruncate(int fd, off_t len);
+int __real_fsync(int fd);
+int __real_fdatasync(int fd);
+int __real_syncfs(int fd);
+int __real_fchmod(int fd, mode_t mode);
+int __real_futimens(int fd, const struct timespec *times);
+int __real_unlinkat(int dir, const char *name, int flags);
+int __real_mkdirat(int dir, const char *name, mode_t mode);
+int __real_renameat(int dir, const char *from, int to_dir, const char *to);
+int __real_renameat2(int dir, const char *from, int to_dir, const char *to, int flags);
+long __real_syscall(long number, long a, const char *b, const void *c, long d);
+
+ssize_t __wrap_write(int fd, const void *data, size_t len)
+{
+	step();
+	return __real_write(fd, data, len);
+}
+
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	step();
+	return __real_pwrite(fd, data, len, at);
+}
+
+int __wrap_ftruncate(int fd, off_t len)
+{
+	step();
+	return __real_ftruncate(fd, len);
+}
+
+int __wrap_fsync(int fd)
+{
+	step();
+	return __real_fsync(fd);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	step();
+	return __real_fdatasync(fd);
+}
+
+int __wrap_syncfs(int fd)
+{
+	step();
+	return __real_syncfs(fd);
+}
+
+int __wrap_fchmod(int fd, mode_t mode)
+{
+	step();
+	return __real_fchmod(fd, mode);
+}
+
+int __wrap_futimens(int fd, const struct timespec *times)
+{
+	step();
+	return __real_futimens(fd, times);
+}
+
+int __wrap_unlinkat(int dir, const char *name, int flags)
+{
+	step();
+	return __real_unlinkat(dir, name, flags);
+}
+
+int __wrap_mkdirat(int dir, const char *name, mode_t mode)
+{
+	step();
+	return __real_mkdirat(dir, name, mode);
+}
+
+int __wrap_renameat(int dir, const char *from, int to_dir, const char *to)
+{
+	step();
+	return __real_renameat(dir, from, to_dir, to);
+}
+
+int __wrap_renameat2(int dir, const char *from, int to_dir, const char *to, int flags)
+{
+	step();
+	return __real_renameat2(dir, from, to_dir, to, flags);
+}
+
+long __wrap_syscall(long number, long a, const char *b, const void *c, long d)
+{
+	step();
+	return __real_syscall(number, a, b, c, d);
+}
 
 static struct bag messages;	/* of three objects, mixed */
 static size_t *order;
