@@ -194,8 +194,14 @@ static void count(struct cs_get *get, struct chunk *chunk, const struct cs_messa
 		chunk->expiry = parsed->expiry;
 }
 
-/* Is this very message there already? Of what is spooled nobody knows; then it is there twice. */
-static bool is_twin(const struct chunk *chunk, const struct cs_message *parsed)
+/**
+ * cs_chunk_has() - is this very message in memory?
+ * @chunk: that it is of, by what it says
+ * @parsed: the message; its digest need not be verified
+ *
+ * What is spooled is not looked at: then it will be there twice.
+ */
+bool cs_chunk_has(const struct chunk *chunk, const struct cs_message *parsed)
 {
 	const struct slice *slice;
 
@@ -240,7 +246,7 @@ enum cs_get_result cs_chunk_add(struct cs_get *get, struct chunk *chunk, const u
 		if (!cs_cipher_slice_ok(chunk->object->cipher, chunk->number, parsed))
 			return CS_GET_FORGED;
 	} else {
-		if (is_twin(chunk, parsed))
+		if (cs_chunk_has(chunk, parsed))
 			return CS_GET_DUPLICATE;
 		if (chunk->counts[parsed->index] == VARIANTS_MAX)
 			return CS_GET_FULL;

@@ -366,6 +366,9 @@ static enum cs_get_result take_further(struct cs_get *get, struct chunk *chunk,
 	if (chunk->object)
 		return chunk->counts[parsed->index] && chunk->have < chunk->key.k ?
 		       CS_GET_DUPLICATE : CS_GET_NEW;
+	/* before its envelope is opened once more */
+	if (cs_chunk_has(chunk, parsed))
+		return CS_GET_DUPLICATE;
 	if (!get->options.verified && !cs_message_digest_ok(message, len))
 		return CS_GET_MALFORMED;
 	if (parsed->k > 1)

@@ -228,6 +228,7 @@ bool cs_inbox_room(struct cs_get *get, size_t len);
 struct chunk *cs_chunk_find(struct cs_get *get, const struct chunk_key *key);
 struct chunk *cs_chunk_new(struct cs_get *get, const struct chunk_key *key, struct object *object,
 			   uint64_t number);
+bool cs_chunk_has(const struct chunk *chunk, const struct cs_message *parsed);
 enum cs_get_result cs_chunk_add(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
 				size_t len, const struct cs_message *parsed);
 int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error);
