@@ -10,7 +10,7 @@
  * configured rate. Frames get lost: when all were sent it names them in a DIFF, and the seller
  * answers with a WANT of those that it lacks. What arrives twice the kernel takes for a duplicate,
  * and does not count; what the buyer's kernel counts is what it sent, repairs included, so its
- * limit is twice the contract's bytes.
+ * limit is twice the contract's bytes. When that is used up, what still lacks is offered anew.
  *
  * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back.
  */
@@ -190,8 +190,12 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (!deal->peer || !deal->peer->session || !deal->installed || deal->exhausted)
+	if (!deal->peer || !deal->peer->session || !deal->installed)
 		return;
+	if (deal->exhausted) { /* nothing more is sent, but what did not arrive? */
+		ask(deal);
+		return;
+	}
 	for (; deal->cursor < deal->contract.nr_items; deal->cursor++) {
 		if (!deal->send[deal->cursor])
 			continue;
@@ -417,7 +421,7 @@ static void on_diff(struct peer *peer, const struct proto_diff *diff)
 	uint8_t *ids;
 	size_t i;
 
-	if (!deal || deal->exhausted || diff->nr_mine > deal->contract.nr_items)
+	if (!deal || diff->nr_mine > deal->contract.nr_items)
 		return;
 	ids = malloc(diff->nr_mine ? diff->nr_mine * PROTO_ID_LEN : 1);
 	for (i = 0; ids && i < diff->nr_mine; i++) {
@@ -435,6 +439,16 @@ static void on_diff(struct peer *peer, const struct proto_diff *diff)
 	free(ids);
 }
 
+/* What is still to be sent under a contract that is used up may be offered again. */
+static void give_up(struct deal *deal)
+{
+	size_t i;
+
+	for (i = 0; deal->buyer && i < deal->contract.nr_items; i++)
+		if (deal->send[i])
+			idset_del(&deal->peer->offered, deal->contract.items[i].digest);
+}
+
 static void on_want(struct peer *peer, const struct proto_want *want)
 {
 	struct deal *deal = find(peer->daemon, peer, want->round, true);
@@ -446,6 +460,10 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 		i = item_of(deal, want->ids + n * PROTO_ID_LEN);
 		if (i < deal->contract.nr_items)
 			deal->send[i] = 1;
+	}
+	if (deal->exhausted) {
+		give_up(deal);
+		return;
 	}
 	deal->cursor = 0;
 	pump_in(deal, 0, 0);
@@ -504,16 +522,6 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id)
 	return deal && deal->contract.rate && deal->contract.expiry > daemon_now();
 }
 
-/* What was not sent may be offered again, under another contract. */
-static void give_up(struct deal *deal)
-{
-	size_t i;
-
-	for (i = 0; deal->buyer && i < deal->contract.nr_items; i++)
-		if (deal->send[i])
-			idset_del(&deal->peer->offered, deal->contract.items[i].digest);
-}
-
 /**
  * deal_exhausted() - the kernel says that a contract is used up
  * @daemon: whose
@@ -532,6 +540,8 @@ void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *llad
 			continue;
 		deal->exhausted = true;
 		give_up(deal);
+		if (deal->buyer)
+			pump_in(deal, ASK_SECONDS, 0);
 		log_notice("%s: contract %u is used up", peer_label(deal->peer), id);
 	}
 }
