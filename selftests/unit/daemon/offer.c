@@ -35,7 +35,7 @@ static int set_up(void **state)
 }
 
 /* So many messages that a program of node 0 sends. */
-static void send(size_t count)
+static void send_messages(size_t count)
 {
 	size_t i;
 
@@ -184,7 +184,7 @@ static void test_trade(void **state)
 	(void)state;
 	nodes_wire = signed_before;
 	node_start(0);
-	send(100);
+	send_messages(100);
 	nodes_pair(0, 1);
 	run_until(held(1, 100) == 100, 20000);
 	run_until(last_is(0, "done", ""), 20000);
@@ -222,7 +222,7 @@ static void test_destinations(void **state)
 
 	(void)state;
 	node_start(0);
-	send(20);
+	send_messages(20);
 	for (i = 20; i < 30; i++)
 		node_send(0, other, SIZE, digests[i]);
 	nodes_pair(0, 1);
@@ -231,14 +231,14 @@ static void test_destinations(void **state)
 }
 
 /* A price of nothing is a yes: a contract all the same, but nothing is earned. */
-static void test_free(void **state)
+static void test_gratis(void **state)
 {
 	struct store_item item;
 
 	(void)state;
 	nodes[1].daemon.config.policy.nr_rates = 0;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	run_until(held(1, 10) == 10, 20000);
 	ledgers_agree(1);
@@ -277,7 +277,7 @@ static void test_battery(void **state)
 	nodes[1].daemon.config.policy.battery_min = 20;
 	nodes[1].daemon.power = (struct policy_power){ .battery = true, .percent = 19 };
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	refused("battery");
 	nodes[1].daemon.power = plugged;
@@ -290,7 +290,7 @@ static void test_plan(void **state)
 	nodes[1].daemon.config.policy.plan_bytes = 1000;
 	nodes[1].daemon.plan.used = 1000;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	refused("plan");
 	nodes[1].daemon.plan.used = 0;
@@ -310,8 +310,8 @@ static void test_full(void **state)
 		item.flags = STORE_LOCAL;
 	} while (store_add(nodes[1].daemon.store, &item, daemon_now(), NULL) == STORE_ADDED);
 	node_start(0);
-	send(10);
-	send(50);
+	send_messages(10);
+	send_messages(50);
 	nodes_pair(0, 1);
 	refused("full");
 	nodes[1].daemon.config.store.bytes = 8 << 20;
@@ -328,7 +328,7 @@ static void test_asked_again(void **state)
 	nodes[1].daemon.config.policy.plan_bytes = 1000;
 	nodes[1].daemon.plan.used = 1000;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	refused("plan");
 	nodes_run(2000);
@@ -344,7 +344,7 @@ static void test_destination(void **state)
 	nodes[1].daemon.config.policy.deny_destinations = &denied;
 	nodes[1].daemon.config.policy.nr_deny = 1;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	refused("destination");
 	/* that does not pass: nobody is asked again */
@@ -360,7 +360,7 @@ static void test_duplicate(void **state)
 	(void)state;
 	node_start(0);
 	node_start(1);
-	send(10);
+	send_messages(10);
 	for (i = 0; i < 10; i++) {
 		if (i < 5) { /* the kernel has seen it, the store does not hold it */
 			nodes[1].daemon.kernel->ops->remember(nodes[1].daemon.kernel, digests[i],
@@ -374,7 +374,7 @@ static void test_duplicate(void **state)
 	run_until(last_is(0, "refused", "duplicate"), 20000);
 	ledgers_agree(0);
 	/* of some that are known and some that are not, the others */
-	send(10);
+	send_messages(10);
 	run_until(held(1, 10) == 10, 20000);
 	ledgers_agree(1);
 	assert_int_equal(nodes[0].moved, 10);
@@ -499,14 +499,14 @@ static void test_price(void **state)
 	(void)state;
 	nodes[0].daemon.config.offers.max_price = RATE - 1;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	run_until(last_is(0, "rejected", "price"), 20000);
 	run_until(last_is(1, "rejected", "price"), 20000);
 	no_trade();
 	/* at its limit it is accepted */
 	nodes[0].daemon.config.offers.max_price = RATE;
-	send(10);
+	send_messages(10);
 	run_until(held(1, 10) == 10, 20000);
 	ledgers_agree(1);
 }
@@ -519,17 +519,17 @@ static void test_budget(void **state)
 	assert_int_equal(contract_amount(RATE, FRAME, &amount), 0);
 	nodes[0].daemon.config.offers.budget = 15 * amount;
 	node_start(0);
-	send(16);
+	send_messages(16);
 	nodes_pair(0, 1);
 	run_until(last_is(0, "rejected", "budget"), 20000);
 	run_until(last_is(1, "rejected", "budget"), 20000);
 	no_trade();
 	/* what was promised today counts */
-	send(10);
+	send_messages(10);
 	run_until(held(1, 10) == 10, 20000);
-	send(6);
+	send_messages(6);
 	run_until(last_is(0, "rejected", "budget"), 20000);
-	send(5);
+	send_messages(5);
 	run_until(held(1, 5) == 5, 20000);
 	ledgers_agree(2);
 	assert_int_equal(ledger_of(0).promised, 15 * amount);
@@ -546,7 +546,7 @@ static void test_budget_twice(void **state)
 	node_start(0);
 	node_start(1);
 	node_start(2);
-	send(10);
+	send_messages(10);
 	nodes_join(0, 1);
 	nodes_join(0, 2);
 	run_until(nodes_up(0, 1) && nodes_up(0, 2), 20000);
@@ -573,7 +573,7 @@ static void test_ask_accept(void **state)
 	nodes[0].daemon.config.offers.max_price = 1;
 	nodes[0].daemon.config.offers.ask = true;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	id = waiting();
 	assert_in_range(last_number(0, "waits"), 55, 60);
@@ -597,7 +597,7 @@ static void test_ask_reject(void **state)
 	nodes[0].daemon.config.offers.budget = 1;
 	nodes[0].daemon.config.offers.ask = true;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	assert_int_equal(offer_reject(&nodes[0].daemon, waiting(), &error), 0);
 	run_until(last_is(1, "rejected", "price"), 20000);
@@ -613,14 +613,14 @@ static void test_ask_timeout(void **state)
 	nodes[0].daemon.config.offers.ask = true;
 	nodes[0].daemon.config.offers.wait = 1;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	waiting();
 	run_until(last_is(0, "rejected", "timeout"), 5000);
 	run_until(last_is(1, "rejected", "timeout"), 20000);
 	no_trade();
 	nodes[0].daemon.config.offers.wait = 3600;
-	send(10);
+	send_messages(10);
 	waiting();
 	assert_in_range(last_number(0, "waits"), 80, 90); /* 30 and the seller's 60 */
 }
@@ -637,7 +637,7 @@ static void test_make(void **state)
 	nodes[0].daemon.config.store.reconcile = 3600;
 	nodes_pair(0, 1);
 	nodes_run(1200); /* the first time, there is nothing */
-	send(10);
+	send_messages(10);
 	for (i = 0; i < 3; i++) {
 		snprintf(text, sizeof(text), "%02x%02x", digests[i][0], digests[i][1]);
 		assert_int_equal(json_array_append_new(some, json_string(text)), 0);
@@ -728,7 +728,7 @@ static void test_loss(void **state)
 	memset(dropped, 0, sizeof(dropped));
 	nodes_wire = lossy;
 	node_start(0);
-	send(90);
+	send_messages(90);
 	nodes_pair(0, 1);
 	run_until(held(1, 90) == 90, 20000);
 	ledgers_agree(1);
@@ -764,7 +764,7 @@ static void test_exhausted(void **state)
 	(void)state;
 	nodes_wire = short_of;
 	node_start(0);
-	send(200);
+	send_messages(200);
 	nodes_pair(0, 1);
 	run_until(nodes[0].refused > 0, 20000);
 	nodes_run(100);
@@ -798,7 +798,7 @@ static void restart(int i, bool kernel_too)
 	cut = false;
 	nodes_wire = cut_after_ten;
 	node_start(0);
-	send(60);
+	send_messages(60);
 	nodes_pair(0, 1);
 	run_until(cut, 20000);
 	nodes_run(200);
@@ -849,7 +849,7 @@ static void test_lapse(void **state)
 	(void)state;
 	nodes[1].daemon.config.policy.contract_time = 3;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	run_until(held(1, 10) == 10, 20000);
 	sum = ledger_of(1);
@@ -872,7 +872,7 @@ static void test_lapse_meanwhile(void **state)
 	(void)state;
 	nodes[1].daemon.config.policy.contract_time = 2;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	run_until(held(1, 10) == 10, 20000);
 	node_stop(1);
@@ -888,7 +888,7 @@ static void test_kernel_refuses(void **state)
 	(void)state;
 	node_start(0);
 	node_start(1);
-	send(10);
+	send_messages(10);
 	fake_fail(nodes[1].daemon.kernel, "contract_add", -ENOSPC);
 	nodes_pair(0, 1);
 	run_until(last_is(1, "refused", "error"), 20000);
@@ -912,7 +912,7 @@ static void begin_waiting(void)
 	nodes[0].daemon.config.offers.max_price = 1;
 	nodes[0].daemon.config.offers.ask = true;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	waiting();
 	assert_int_equal(newest(1)->state, OFFER_BID);
@@ -1002,7 +1002,7 @@ static void test_hostile_bid(void **state)
 	node_start(0);
 	node_start(1);
 	nodes[1].daemon.config.policy.deny_destinations = NULL;
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	for (i = 0; i < 6; i++) {
 		run_until(node_messages(0) == 10 && newest(0), 20000);
@@ -1068,7 +1068,7 @@ static void test_hostile_want(void **state)
 
 	(void)state;
 	node_start(0);
-	send(10);
+	send_messages(10);
 	nodes_pair(0, 1);
 	run_until(held(1, 10) == 10, 20000);
 	nodes_run(2500);
@@ -1104,7 +1104,7 @@ static void test_hostile_want(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_trade), TEST(test_destinations), TEST(test_free),
+		TEST(test_trade), TEST(test_destinations), TEST(test_gratis),
 		TEST(test_battery), TEST(test_plan), TEST(test_full), TEST(test_asked_again),
 		TEST(test_destination), TEST(test_duplicate), TEST(test_expired),
 		TEST(test_rate), TEST(test_open), TEST(test_policy),

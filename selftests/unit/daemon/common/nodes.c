@@ -8,6 +8,7 @@
  * does. What is broadcast goes nowhere: it would be the module that forwards it.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -397,12 +398,21 @@ int nodes_set_up(void **state)
 	return 0;
 }
 
-static void forget(const char *path, const char *name)
+/* What a node keeps, but its key. */
+static void forget(const char *path)
 {
-	char whole[256];
+	struct dirent *entry;
+	char whole[512];
+	DIR *open = opendir(path);
 
-	snprintf(whole, sizeof(whole), "%s/%s", path, name);
-	tempdir_remove(whole);
+	assert_non_null(open);
+	while ((entry = readdir(open))) {
+		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "key"))
+			continue;
+		snprintf(whole, sizeof(whole), "%s/%s", path, entry->d_name);
+		tempdir_remove(whole);
+	}
+	closedir(open);
 }
 
 int nodes_tear_down(void **state)
@@ -416,10 +426,7 @@ int nodes_tear_down(void **state)
 		if (nodes[i].daemon.kernel)
 			nodes[i].daemon.kernel->ops->stop(nodes[i].daemon.kernel);
 		nodes[i].daemon.kernel = NULL;
-		forget(nodes[i].dir, "store");
-		forget(nodes[i].dir, "ledger.db");
-		forget(nodes[i].dir, "ledger.db-wal");
-		forget(nodes[i].dir, "ledger.db-shm");
+		forget(nodes[i].dir);
 	}
 	nodes_run(5);
 	return 0;
