@@ -450,6 +450,5 @@ int main(void)
 		NODES_TEST(test_ring_forgetful),
 	};
 
-	cmocka_set_test_filter(getenv("TESTS"));
-	return cmocka_run_group_tests_name("cancel", tests, nodes_begin, nodes_end);
+	return nodes_main("cancel", tests, sizeof(tests) / sizeof(*tests));
 }

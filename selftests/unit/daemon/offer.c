@@ -1118,6 +1118,5 @@ int main(void)
 		TEST(test_hostile_want),
 	};
 
-	cmocka_set_test_filter(getenv("TESTS"));
-	return cmocka_run_group_tests_name("offer", tests, nodes_begin, nodes_end);
+	return nodes_main("offer", tests, sizeof(tests) / sizeof(*tests));
 }

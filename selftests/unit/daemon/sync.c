@@ -556,6 +556,5 @@ int main(void)
 		NODES_TEST(test_hostile_rounds),
 	};
 
-	cmocka_set_test_filter(getenv("TESTS"));
-	return cmocka_run_group_tests_name("sync", tests, nodes_begin, nodes_end);
+	return nodes_main("sync", tests, sizeof(tests) / sizeof(*tests));
 }
