@@ -401,7 +401,10 @@ bool intake_may_give(struct daemon *daemon, const struct store_item *item)
  */
 bool intake_may_take(struct daemon *daemon, size_t len)
 {
-	return may_pass(&daemon->intake->in, daemon->config.store.in, len);
+	bool may = may_pass(&daemon->intake->in, daemon->config.store.in, len);
+
+	daemon->intake->stats.limited += !may;
+	return may;
 }
 
 /**

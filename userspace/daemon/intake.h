@@ -16,6 +16,7 @@
  * @missed: passed the device while the daemon was too slow, counted by the kernel
  * @bad: not a whole message, or with a wrong digest
  * @injected: came over a session, and were handed to the kernel
+ * @limited: came over a session, and were thrown away, as the quota of bytes a second was used up
  */
 struct intake_stats {
 	uint64_t	frames;
@@ -23,6 +24,7 @@ struct intake_stats {
 	uint64_t	missed;
 	uint64_t	bad;
 	uint64_t	injected;
+	uint64_t	limited;
 };
 
 int intake_open(struct daemon *daemon, struct cs_error *error);

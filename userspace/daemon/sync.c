@@ -248,7 +248,7 @@ static void queue(struct peer *peer, uint32_t round, const uint8_t *ids, size_t 
 /* How large a message of this peer is, about. */
 static uint64_t size_of(const struct sync *sync)
 {
-	return sync->got ? sync->got_bytes / sync->got : USUAL_SIZE;
+	return sync->got ? sync->got_bytes / sync->got + 1 : USUAL_SIZE;
 }
 
 /* How many messages may come now, from this peer: within a second, if that is limited. */

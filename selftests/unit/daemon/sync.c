@@ -136,6 +136,7 @@ static void test_cost(void **state)
 static void test_many(void **state)
 {
 	(void)state;
+	nodes[0].daemon.config.store.reconcile = 3600;
 	node_start(0);
 	node_start(1);
 	give(1, PROTO_IDS_MAX + 100, 130);
@@ -297,7 +298,7 @@ static void test_quota_in(void **state)
 
 	(void)state;
 	nodes[1].daemon.config.store.in = 200 * KB;
-	nodes[0].daemon.config.store.reconcile = 3;
+	nodes[0].daemon.config.store.reconcile = 1;
 	node_start(0);
 	node_start(1);
 	give(1, 400, 1400); /* 560 kB, of which the first second's worth may come at once */
@@ -309,6 +310,7 @@ static void test_quota_in(void **state)
 	/* a new round may ask again for what is under way */
 	assert_true(sync_of(0, 1)->given < 400 + 130 * rounds(0, 1));
 	assert_int_equal(sync_of(1, 0)->got, sync_of(0, 1)->given);
+	assert_true(intake_stats(&nodes[1].daemon)->limited < 20);
 }
 
 /* What waits at the giver is not asked for, and sent, again and again. */
@@ -327,6 +329,7 @@ static void test_quota_out(void **state)
 	took = nodes_msec() - began;
 	assert_in_range(took, 1700, 6000);
 	assert_true(rounds(0, 1) >= 2);
+	nodes_run(1500);
 	assert_true(sync_of(0, 1)->given < 440);
 }
 
@@ -554,6 +557,5 @@ int main(void)
 		NODES_TEST(test_hostile_rounds),
 	};
 
-	cmocka_set_test_filter(getenv("TESTS"));
-	return cmocka_run_group_tests_name("sync", tests, nodes_begin, nodes_end);
+	return nodes_main("sync", tests, sizeof(tests) / sizeof(*tests));
 }

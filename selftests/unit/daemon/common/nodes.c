@@ -8,13 +8,16 @@
  * does. What is broadcast goes nowhere: it would be the module that forwards it.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -348,7 +351,7 @@ static int by_address(const void *a, const void *b)
 	return memcmp(x->daemon.identity.address, y->daemon.identity.address, CS_ADDR_LEN);
 }
 
-int nodes_begin(void **state)
+static int begin_all(void **state)
 {
 	static const struct timeval tick = { 0, 2000 };
 	char path[256];
@@ -373,7 +376,7 @@ int nodes_begin(void **state)
 	return 0;
 }
 
-int nodes_end(void **state)
+static int end_all(void **state)
 {
 	(void)state;
 	tempdir_remove(dir);
@@ -397,12 +400,21 @@ int nodes_set_up(void **state)
 	return 0;
 }
 
-static void forget(const char *path, const char *name)
+/* What a node keeps, but its key. */
+static void forget(const char *path)
 {
-	char whole[256];
+	struct dirent *entry;
+	char whole[512];
+	DIR *open = opendir(path);
 
-	snprintf(whole, sizeof(whole), "%s/%s", path, name);
-	tempdir_remove(whole);
+	assert_non_null(open);
+	while ((entry = readdir(open))) {
+		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "key"))
+			continue;
+		snprintf(whole, sizeof(whole), "%s/%s", path, entry->d_name);
+		tempdir_remove(whole);
+	}
+	closedir(open);
 }
 
 int nodes_tear_down(void **state)
@@ -416,11 +428,104 @@ int nodes_tear_down(void **state)
 		if (nodes[i].daemon.kernel)
 			nodes[i].daemon.kernel->ops->stop(nodes[i].daemon.kernel);
 		nodes[i].daemon.kernel = NULL;
-		forget(nodes[i].dir, "store");
-		forget(nodes[i].dir, "ledger.db");
-		forget(nodes[i].dir, "ledger.db-wal");
-		forget(nodes[i].dir, "ledger.db-shm");
+		forget(nodes[i].dir);
 	}
 	nodes_run(5);
 	return 0;
+}
+
+/* --- Tests at the same time --- */
+
+/**
+ * struct job - a test that runs
+ * @test: the test, NULL: none
+ * @pid: its process
+ * @output: what it says
+ */
+struct job {
+	const struct CMUnitTest	*test;
+	pid_t			pid;
+	FILE			*output;
+};
+
+static void begin_job(struct job *job, const char *name, const struct CMUnitTest *test)
+{
+	job->test = test;
+	job->output = tmpfile();
+	fflush(stdout);
+	job->pid = job->output ? fork() : -1;
+	if (job->pid < 0)
+		abort();
+	if (job->pid)
+		return;
+	dup2(fileno(job->output), 1);
+	dup2(fileno(job->output), 2);
+	exit(_cmocka_run_group_tests(name, test, 1, begin_all, end_all) ? 1 : 0);
+}
+
+static bool begins(const char *line, const char *with)
+{
+	return !strncmp(line, with, strlen(with));
+}
+
+/* What a group of one says of itself is not of interest; results are counted, TAP or not. */
+static bool end_job(struct job *job, int status, size_t nth)
+{
+	bool tap = getenv("CMOCKA_MESSAGE_OUTPUT"), told = false;
+	char line[1024];
+
+	rewind(job->output);
+	while (fgets(line, sizeof(line), job->output)) {
+		told |= strstr(line, "ok 1 ") || strstr(line, "OK ]") || strstr(line, "FAILED");
+		if (begins(line, "ok 1 "))
+			printf("ok %zu %s", nth, line + strlen("ok 1 "));
+		else if (begins(line, "not ok 1 "))
+			printf("not ok %zu %s", nth, line + strlen("not ok 1 "));
+		else if (!begins(line, "1..") && !begins(line, "[====") && !begins(line, "[  PASSED") &&
+			 !begins(line, "# ok") && !begins(line, "# not ok") && !strstr(line, "listed below") && !strstr(line, "FAILED TEST(S)"))
+			fputs(line, stdout);
+	}
+	fclose(job->output);
+	if (status && (!told || !WIFEXITED(status) || WEXITSTATUS(status) != 1))
+		printf(tap ? "not ok %zu - %s\n" : "[  FAILED  ] %zu %s\n", nth, job->test->name);
+	fflush(stdout);
+	job->test = NULL;
+	return !status;
+}
+
+static struct job jobs[8];
+
+static struct job *job_of(pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(jobs) / sizeof(*jobs); i++)
+		if (pid ? jobs[i].test && jobs[i].pid == pid : !jobs[i].test)
+			return &jobs[i];
+	return NULL;
+}
+
+int nodes_main(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+	const char *only = getenv("TESTS");
+	size_t next = 0, ended = 0, failed = 0, running = 0;
+	int status;
+	pid_t pid;
+
+	if (getenv("CMOCKA_MESSAGE_OUTPUT") && !only)
+		printf("1..%zu\n", count);
+	while (next < count || running) {
+		if (next < count && only && fnmatch(only, tests[next].name, 0)) {
+			next++;
+		} else if (next < count && job_of(0)) {
+			begin_job(job_of(0), name, &tests[next++]);
+			running++;
+		} else {
+			pid = wait(&status);
+			running--;
+			failed += !end_job(job_of(pid), status, ++ended);
+		}
+	}
+	printf("# %s: %zu tests, %zu failed\n", name, ended, failed);
+	return failed ? 1 : 0;
 }

@@ -52,9 +52,7 @@ extern bool (*nodes_wire)(int from, int to, size_t nth);
 extern struct node nodes[NODES];
 extern struct event_base *nodes_base;
 
-/* setup and teardown of a group, and of a test: no node runs before and after, all is forgotten */
-int nodes_begin(void **state);
-int nodes_end(void **state);
+/* setup and teardown of a test: no node runs before and after, all is forgotten */
 int nodes_set_up(void **state);
 int nodes_tear_down(void **state);
 
@@ -95,6 +93,12 @@ void nodes_run(uint64_t msec);
 			assert_true(condition); \
 		} \
 	} while (0)
+
+/*
+ * Runs tests, each in a process of its own and several at a time, as they wait for timers most of
+ * the time. TESTS in the environment is a pattern of those that are run. The exit status of main().
+ */
+int nodes_main(const char *name, const struct CMUnitTest *tests, size_t count);
 
 #define NODES_TEST(name) cmocka_unit_test_setup_teardown(name, nodes_set_up, nodes_tear_down)
 
