@@ -688,6 +688,25 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 }
 
 /**
+ * deal_lacks() - was a message promised to this node under a contract in force, and is not here?
+ * @daemon: whose
+ * @digest: of a message that the store does not hold
+ *
+ * Its kernel may know such a message, and yet it is wanted: it came while the daemon did not run.
+ *
+ * Return: whether it was.
+ */
+bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (!deal->buyer && item_of(deal, digest) < deal->contract.nr_items)
+			return true;
+	return false;
+}
+
+/**
  * deal_reserved() - room in the store that was promised to what is still to come under contract
  * @daemon: whose
  *

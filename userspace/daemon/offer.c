@@ -202,7 +202,8 @@ static bool known(struct daemon *daemon, const struct proto_offer_item *item)
 
 	return !store_get(daemon->store, item->digest, &held) ||
 	       cancel_state(daemon, item->digest) == CANCEL_PROVEN ||
-	       daemon->kernel->ops->known(daemon->kernel, item->digest, NULL) > 0;
+	       (daemon->kernel->ops->known(daemon->kernel, item->digest, NULL) > 0 &&
+		!deal_lacks(daemon, item->digest));
 }
 
 /* Marks what this node wants of an offer; why nothing, if nothing. */

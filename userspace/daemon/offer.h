@@ -110,6 +110,7 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 void deal_letter(struct peer *peer, const struct proto_letter *letter);
 bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN]);
+bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]);
 uint64_t deal_reserved(const struct daemon *daemon);
 void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 unsigned int deal_count(const struct daemon *daemon);

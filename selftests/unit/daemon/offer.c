@@ -785,6 +785,31 @@ static void test_exhausted(void **state)
 	ledgers_agree(ledger_of(0).count);
 }
 
+/* What is lost before it is stored, like what comes while the daemon is being killed. */
+static void lose(int i, const uint8_t digest[CS_DIGEST_LEN])
+{
+	assert_int_equal(store_del(nodes[i].daemon.store, digest), 0);
+	assert_true(nodes[i].daemon.kernel->ops->known(nodes[i].daemon.kernel, digest, NULL) > 0);
+}
+
+/* Used up, and one that its kernel knows was lost: it is wanted though the kernel knows it. */
+static void test_exhausted_lost(void **state)
+{
+	size_t i = 0;
+
+	(void)state;
+	nodes_wire = short_of;
+	node_start(0);
+	send_messages(200);
+	nodes_pair(0, 1);
+	run_until(nodes[0].refused > 0 && held(1, 200) == 20, 20000);
+	while (!node_holds(1, digests[i]))
+		i++;
+	lose(1, digests[i]);
+	run_until(held(1, 200) == 200, 30000);
+	ledgers_agree(ledger_of(0).count);
+}
+
 static bool cut;
 
 static bool cut_after_ten(int from, int to, size_t nth)
@@ -1118,6 +1143,7 @@ int main(void)
 		TEST(test_ask_accept), TEST(test_ask_reject), TEST(test_ask_timeout),
 		TEST(test_make), TEST(test_band),
 		TEST(test_loss), TEST(test_exhausted),
+		TEST(test_exhausted_lost),
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
