@@ -75,20 +75,18 @@ all_hold_the_same() {
 	cmp -s "$work/a.held" "$work/b.held" && cmp -s "$work/b.held" "$work/c.held"
 }
 
-# Who lacks what, and what became of it there.
+# Who lacks what, and what is under way there.
 differences() {
-	local name digest
+	local name
 	sort -u "$work"/[abc].held >"$work/all"
 	for name in a b c; do
 		comm -23 "$work/all" "$work/$name.held" >"$work/lacking"
-		note "$name holds $(grep -c . "$work/$name.held"), lacks $(grep -c . "$work/lacking")"
-		head -n 5 "$work/lacking" | while read -r digest; do
-			note "$name: ${digest:0:16}: $(cs $name store show "$digest" 2>&1 | tr '\n' ' ')"
-			note "$(grep -l "$digest" "$work"/[abc].held | tr '\n' ' ')"
-		done
+		note "$name holds $(grep -c . "$work/$name.held") and lacks:"
+		head -n 5 "$work/lacking" | sed 's/^/# /'
 		note "$(cs $name status 2>&1)"
 		note "$(cs $name contracts 2>&1)"
 	done
+	note "$(grep -cf "$work/lacking" "$work/sent") of what c lacks was sent by a's program"
 }
 
 load_module

@@ -468,7 +468,19 @@ static bool begins(const char *line, const char *with)
 	return !strncmp(line, with, strlen(with));
 }
 
-/* What a group of one says of itself is not of interest; results are counted, TAP or not. */
+/* What a group of one says of itself. */
+static bool is_frame(const char *line)
+{
+	static const char *const begin[] = { "1..", "[====", "[  PASSED", "# ok", "# not ok" };
+	size_t i;
+
+	for (i = 0; i < sizeof(begin) / sizeof(*begin); i++)
+		if (begins(line, begin[i]))
+			return true;
+	return strstr(line, "listed below") || strstr(line, "FAILED TEST(S)");
+}
+
+/* Results are counted, TAP or not. */
 static bool end_job(struct job *job, int status, size_t nth)
 {
 	bool tap = getenv("CMOCKA_MESSAGE_OUTPUT"), told = false;
@@ -481,8 +493,7 @@ static bool end_job(struct job *job, int status, size_t nth)
 			printf("ok %zu %s", nth, line + strlen("ok 1 "));
 		else if (begins(line, "not ok 1 "))
 			printf("not ok %zu %s", nth, line + strlen("not ok 1 "));
-		else if (!begins(line, "1..") && !begins(line, "[====") && !begins(line, "[  PASSED") &&
-			 !begins(line, "# ok") && !begins(line, "# not ok") && !strstr(line, "listed below") && !strstr(line, "FAILED TEST(S)"))
+		else if (!is_frame(line))
 			fputs(line, stdout);
 	}
 	fclose(job->output);
