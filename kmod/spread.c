@@ -28,7 +28,7 @@
 
 #define CS_SPREAD_QUEUE	1024	/* frames that wait for a CPU */
 #define CS_SPREAD_BATCH	64	/* frames that it takes at a time */
-#define CS_SPREAD_KEEP	16	/* new messages in a tick that a CPU keeps for itself */
+#define CS_SPREAD_KEEP	16	/* new messages in a tick up to which a CPU keeps all */
 #define CS_SPREAD_SHARES 16	/* shares of the messages that a CPU has */
 #define CS_SPREAD_GIVEN	3	/* of these, given away by who receives */
 
@@ -40,6 +40,7 @@
  * @told: it was told, and has not begun
  * @tick: jiffies of the last new message that arrived on the CPU itself; others read it
  * @in_tick: number of these in that tick; likewise
+ * @before: number in the tick before that; likewise
  */
 struct cs_spread_cpu {
 	struct sk_buff_head queue;
@@ -48,6 +49,7 @@ struct cs_spread_cpu {
 	atomic_t told;
 	unsigned long tick;
 	unsigned int in_tick;
+	unsigned int before;
 };
 
 /* In the control block of a queued skb. */
@@ -81,27 +83,29 @@ static unsigned int cs_spread_target(const struct cs_frame *frame)
 	return cpu;
 }
 
-/* Has this CPU so many new messages that it had better share them? */
-static bool cs_spread_busy(struct cs_spread_cpu *this)
+/* Counts a new message that arrived on this CPU. */
+static void cs_spread_count(struct cs_spread_cpu *this, unsigned long now)
 {
-	unsigned long now = jiffies;
-
 	/* another tick, not a later one: a CPU may have been idle for longer than jiffies last */
 	if (this->tick != now) {
+		WRITE_ONCE(this->before, this->tick + 1 == now ? this->in_tick : 0);
 		WRITE_ONCE(this->in_tick, 0);
 		WRITE_ONCE(this->tick, now);
 	}
 	WRITE_ONCE(this->in_tick, this->in_tick + 1);
-	return this->in_tick > CS_SPREAD_KEEP;
 }
 
 /*
- * Does a CPU receive so many itself that handing over would only cost time? Then two copies of a
- * message may be hashed at once, if they arrive on two CPUs within the time that one takes.
+ * New messages a tick that arrive on a CPU: of this tick or of the one before, whichever has more,
+ * as each tick begins with none, and a slow CPU has few in all of it. Of another CPU it is a guess.
  */
-static bool cs_spread_loaded(const struct cs_spread_cpu *to, const struct cs_spread_cpu *this)
+static unsigned int cs_spread_load(const struct cs_spread_cpu *of, unsigned long now)
 {
-	return READ_ONCE(to->tick) == this->tick && READ_ONCE(to->in_tick) > this->in_tick / 2;
+	unsigned long tick = READ_ONCE(of->tick);
+
+	if (tick + 1 == now)
+		return READ_ONCE(of->in_tick);
+	return tick == now ? max(READ_ONCE(of->in_tick), READ_ONCE(of->before)) : 0;
 }
 
 static void cs_spread_tell(struct cs_spread_cpu *to, unsigned int cpu)
@@ -119,17 +123,24 @@ static void cs_spread_tell(struct cs_spread_cpu *to, unsigned int cpu)
  */
 bool cs_spread(const struct cs_frame *frame)
 {
-	struct cs_spread_cpu *to;
-	unsigned int cpu;
+	struct cs_spread_cpu *to, *this = this_cpu_ptr(&cs_spread_cpus);
+	unsigned long now = jiffies;
+	unsigned int cpu, load;
 	bool queued;
 
-	if (!cs_spread_busy(this_cpu_ptr(&cs_spread_cpus)) || num_online_cpus() == 1)
+	cs_spread_count(this, now);
+	load = cs_spread_load(this, now);
+	if (load <= CS_SPREAD_KEEP || num_online_cpus() == 1)
 		return false;
 	cpu = cs_spread_target(frame);
 	if (cpu == smp_processor_id() || cpu >= nr_cpu_ids)
 		return false;
 	to = per_cpu_ptr(&cs_spread_cpus, cpu);
-	if (cs_spread_loaded(to, this_cpu_ptr(&cs_spread_cpus)))
+	/*
+	 * It receives as many itself: handing over would only cost time. Then two copies of a
+	 * message may be hashed at once, if they arrive on two CPUs within the time that one takes.
+	 */
+	if (cs_spread_load(to, now) > load / 2)
 		return false;
 	cs_spread_cb(frame->skb)->port = frame->port;
 	spin_lock(&to->queue.lock);
