@@ -24,8 +24,8 @@ rate() {
 limit() {
 	local -a multi=()
 	[ "$3" = 1 ] || multi=(-multi "$3")
-	note "$1" "$2" "$(openssl speed -mr -seconds 1 "${multi[@]}" -bytes 1400 sha512 2>/dev/null |
-		awk -F : '/^\+F:/ { print $4 / 1e6 }')"
+	note "$1" "$2" "$(openssl speed -mr -seconds 1 "${multi[@]}" -bytes 1400 sha512 \
+		2>/dev/null | awk -F : '/^\+F:/ { print $4 / 1e6 }')"
 }
 
 begin
