@@ -366,8 +366,8 @@ static enum cs_get_result take_further(struct cs_get *get, struct chunk *chunk,
 	if (chunk->object)
 		return chunk->counts[parsed->index] && chunk->have < chunk->key.k ?
 		       CS_GET_DUPLICATE : CS_GET_NEW;
-	/* before its envelope is opened once more */
-	if (cs_chunk_has(chunk, parsed))
+	/* before its envelope is opened once more; forged slices of one may outlive the object */
+	if (cs_chunk_has(chunk, parsed) || cs_done_has(get, parsed->chunk_id))
 		return CS_GET_DUPLICATE;
 	if (!get->options.verified && !cs_message_digest_ok(message, len))
 		return CS_GET_MALFORMED;
@@ -377,6 +377,7 @@ static enum cs_get_result take_further(struct cs_get *get, struct chunk *chunk,
 	if (rc)
 		return CS_GET_NEW;
 	*is_envelope = true;
+	cs_chunk_drop(get, chunk, true);
 	cs_chunk_adopt(get, object);
 	return CS_GET_NEW;
 }

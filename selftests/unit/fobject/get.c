@@ -318,6 +318,46 @@ static void test_forged(void **state)
 	forged(false);
 }
 
+static void spoil(struct cs_message *message, uint8_t *payload)
+{
+	payload[message->length / 2] ^= 1;
+}
+
+/*
+ * A forged slice of the envelope comes after all else but before the envelope: it is not there any
+ * more when the object is whole, or what comes again would make it anew.
+ */
+static void test_forged_envelope(void **state)
+{
+	struct cs_message envelope, other;
+	const uint8_t *whole;
+	uint8_t message[2048];
+	struct bench bench;
+	size_t len, i;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	envelope = bag_message(&object, 0);
+	for (i = object.count; i--;) {
+		other = bag_message(&object, i);
+		whole = bag_get(&object, i, &len);
+		if (!same_chunk(&envelope, &other))
+			bench_take(&bench, whole, len);
+	}
+	len = bag_copy(&object, 1, message);
+	assert_int_equal(bag_message(&object, 1).k, 1);
+	assert_int_equal(bench_take(&bench, message, forge(message, len, spoil)), CS_GET_NEW);
+	whole = bag_get(&object, 0, &len);
+	bench_take(&bench, whole, len);
+	arrived(&bench, "photo.jpg");
+	whole = bag_get(&object, 2, &len);
+	assert_int_equal(bench_take(&bench, whole, len), CS_GET_DUPLICATE);
+	bench_take_all(&bench, &object);
+	assert_int_equal(bench.ready, 1);
+	bench_free(&bench);
+}
+
 static void swap_index(struct cs_message *message, uint8_t *payload)
 {
 	(void)payload;
@@ -849,6 +889,7 @@ int main(void)
 		cmocka_unit_test(test_little_memory),
 		cmocka_unit_test(test_every_forged_slice),
 		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_forged_envelope),
 		cmocka_unit_test(test_moved),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_wrong_recipient),
