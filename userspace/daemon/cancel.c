@@ -273,7 +273,7 @@ bool cancel_holds(struct daemon *daemon, const struct store_item *item)
 	if (store_cancelled(daemon->store, item->digest, &notice))
 		return false;
 	memcpy(address, item->destination, CS_ADDR_LEN);
-	if (receiver_known(daemon, item->destination, receiver_port(item), key))
+	if (receiver_known(daemon, item->destination, receiver_port(daemon, item), key))
 		identity_address(key, address);
 	if (memcmp(notice.address, address, CS_ADDR_LEN)) {
 		store_uncancel(daemon->store, item->digest);
@@ -304,7 +304,7 @@ bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
 	memset(given, 0, sizeof(*given));
 	if (!store_get(daemon->store, digest, &item)) {
 		given->own = item.flags & STORE_OWN;
-		given->port = receiver_port(&item);
+		given->port = receiver_port(daemon, &item);
 		given->contract = item.contract;
 		memcpy(given->peer, item.peer, sizeof(given->peer));
 		memcpy(given->destination, item.destination, CS_ADDR_LEN);

@@ -170,11 +170,12 @@ void gateway_message(struct daemon *daemon, const struct store_item *item)
 {
 	struct gateway *gateway = daemon->gateway;
 	struct target *target;
+	uint16_t port;
 
-	if (!gateway || !gateway_wants(gateway, item) || !receiver_port(item) ||
-	    idset_has(&gateway->known, item->digest))
+	if (!gateway || !gateway_wants(gateway, item) || idset_has(&gateway->known, item->digest))
 		return;
-	target = target_of(gateway, item->destination, receiver_port(item));
+	port = receiver_port(daemon, item);
+	target = port ? target_of(gateway, item->destination, port) : NULL;
 	if (target && !gateway_queue(target, item->digest))
 		idset_add(&gateway->known, item->digest);
 }

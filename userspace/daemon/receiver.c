@@ -111,13 +111,19 @@ bool receiver_known(const struct daemon *daemon, const uint8_t address[CS_ADDR_L
 
 /**
  * receiver_port() - the destination's port
+ * @daemon: whose store the message is in, if only store_each() has shown it
  * @item: a message
  *
- * Return: the port.
+ * Return: the port, 0 if the message is not there.
  */
-uint16_t receiver_port(const struct store_item *item)
+uint16_t receiver_port(const struct daemon *daemon, const struct store_item *item)
 {
-	return be16toh(((const struct cs_msg_hdr *)item->message)->port);
+	const uint8_t *message = item->message;
+	struct store_item whole;
+
+	if (!message && !store_get(daemon->store, item->digest, &whole))
+		message = whole.message;
+	return message ? be16toh(((const struct cs_msg_hdr *)message)->port) : 0;
 }
 
 /**
@@ -135,7 +141,7 @@ bool receiver_of(const struct daemon *daemon, const struct store_item *item,
 
 	memset(public, 0, IDENTITY_PUBLIC_LEN);
 	if (item->destination[0] == 0xfd ||
-	    receiver_known(daemon, item->destination, receiver_port(item), public))
+	    receiver_known(daemon, item->destination, receiver_port(daemon, item), public))
 		return true;
 	contract = deal_sold(daemon, item->peer, item->contract, item->digest, NULL);
 	if (contract)
@@ -160,7 +166,7 @@ bool receiver_proves(const struct daemon *daemon, const struct store_item *item,
 		identity_address(public, address);
 		return !memcmp(address, item->destination, CS_ADDR_LEN);
 	}
-	return receiver_known(daemon, item->destination, receiver_port(item), known) &&
+	return receiver_known(daemon, item->destination, receiver_port(daemon, item), known) &&
 	       !memcmp(known, public, IDENTITY_PUBLIC_LEN);
 }
 

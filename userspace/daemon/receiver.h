@@ -19,7 +19,7 @@ bool receiver_of(const struct daemon *daemon, const struct store_item *item,
 		 uint8_t public[IDENTITY_PUBLIC_LEN]);
 bool receiver_proves(const struct daemon *daemon, const struct store_item *item,
 		     const uint8_t public[IDENTITY_PUBLIC_LEN]);
-uint16_t receiver_port(const struct store_item *item);
+uint16_t receiver_port(const struct daemon *daemon, const struct store_item *item);
 
 /* for the control socket */
 int receiver_add(struct daemon *daemon, const json_t *request, struct cs_error *error);

@@ -232,12 +232,12 @@ static void test_text(void **state)
 {
 	(void)state;
 	assert_int_equal(run("stat"), 0);
-	says("uptime:              1d 02:03:04\n");
-	says("device:              cs0\n");
-	says("stored bytes:        1.5 MiB\n");
-	says("store quota:         1.0 GiB\n");
+	says("uptime:          1d 02:03:04\n");
+	says("device:          cs0\n");
+	says("stored bytes:    1.5 MiB\n");
+	says("store quota:     1.0 GiB\n");
 	/* what a newer daemon tells is not lost */
-	says("new thing c:         4\n");
+	says("new thing c:     4\n");
 	says("PORT   UP   ATTACHED  PEERS\nwlan0  yes  no            3\n");
 	assert_int_equal(run("peers"), 0);
 	says("ADDRESS  NAME");

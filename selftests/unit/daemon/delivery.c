@@ -9,6 +9,7 @@
  * them to Carol, who asks for none; Carol gives them to the gateway. The receipt comes back the
  * same way.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -411,7 +412,7 @@ static void alice_holds(const struct contract *contract, size_t count)
 	for (i = 0; i < count; i++) {
 		item.size = service_frame(frame, 100) - CS_ETH_HLEN - sizeof(struct cs_link_hdr);
 		item.message = frame_message(frame);
-		item.expiry = time(NULL) + 600;
+		item.expiry = be64toh(((const struct cs_msg_hdr *)item.message)->expiry);
 		item.arrived = time(NULL);
 		/* its digest is the one that the contract names: the store sees no more */
 		memcpy(frame + CS_ETH_HLEN + sizeof(struct cs_link_hdr),

@@ -427,6 +427,7 @@ int nodes_tear_down(void **state)
 		forget(nodes[i].dir, "ledger.db");
 		forget(nodes[i].dir, "ledger.db-wal");
 		forget(nodes[i].dir, "ledger.db-shm");
+		forget(nodes[i].dir, "ledger.db.head");
 		forget(nodes[i].dir, "receipts.db");
 		forget(nodes[i].dir, "receipts.db-wal");
 	}
