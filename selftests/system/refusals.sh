@@ -184,7 +184,7 @@ terms() {
 
 band_is_used() { [ "$(term band)" -gt 0 ]; }
 
-# The letters of an offer are bandwidth too.
+# What comes under contract is bandwidth too.
 band() {
 	send 200
 	check "bandwidth: it was used" wait_for 30 band_is_used || logs b

@@ -48,7 +48,7 @@ none_refused() {
 # spread WHAT SEED NODE: messages of a node reach all others.
 spread() {
 	local name all=()
-	capture $(printf '%s:cs0 ' "${names[@]}")
+	capture "${names[@]/%/:cs0}"
 	csmsg -S "$2" -c 20 --rate 100 --digests "$work/sent" "$3:cs0" || die csmsg
 	settle "${names[@]}"
 	captured

@@ -110,6 +110,9 @@ const struct config *cli_config(struct cli *cli);
 const char *cli_socket(struct cli *cli);
 void cli_state_file(struct cli *cli, const char *name, char *path, size_t size);
 
+/* card.c */
+const struct command *card_command(const char *word);
+
 /* id.c */
 void public_key(const struct args *args, const char *what, const char *word,
 		uint8_t public[IDENTITY_PUBLIC_LEN]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * crowdshare id: who this node is. Asks no daemon: it has left its public key in a file.
+ * crowdshare id: who this node is. Asks no daemon: it has left its public key in a file. Its
+ * commands, which are about the keys of people, are in card.c.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -17,8 +18,15 @@
 
 static const char usage[] =
 	"Usage: crowdshare id [ KEY ]\n"
+	"       crowdshare id new [ --role ROLE ] [ --key FILE ] [ --bits N ]\n"
+	"       crowdshare id export [ --role ROLE ] [ --key FILE ] [ --address ADDRESS ]\n"
+	"                            [ --port N ] [ --provider CARD ] [ --qr ]\n"
+	"       crowdshare id show CARD [ --qr ]\n"
 	"       KEY := { public key in hexadecimal | file of one }\n"
-	"Prints address and public key: of this node, or those of KEY.\n";
+	"       ROLE := { recipient | provider }\n"
+	"Without a command: prints address and public key, of this node or those of KEY.\n"
+	"new makes the RSA key of who receives, export prints the card that others need to send\n"
+	"to them, show what a card says.\n";
 
 static const struct column columns[] = {
 	{ "address", "address", CELL_TEXT },
@@ -111,6 +119,12 @@ static int show(struct cli *cli, struct args *args)
 int cli_id(struct cli *cli, struct args *args)
 {
 	static const struct object object = { "id", NULL, show, usage };
+	const struct command *command = args->left ? card_command(*args->word) : NULL;
 
-	return object_run(cli, args, &object);
+	if (!command || (args->left > 1 && args_is_help(args->word[args->left - 1])))
+		return object_run(cli, args, &object);
+	args->word++;
+	args->left--;
+	args_enter(args, command->name);
+	return command->run(cli, args);
 }

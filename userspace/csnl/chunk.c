@@ -4,9 +4,8 @@
  */
 #include <string.h>
 
-#include <jansson.h>
-
 #include "csnl/chunk.h"
+#include "lib/name.h"
 
 #define MAGIC	"CSFILE\r\n"
 #define VERSION	1
@@ -96,36 +95,16 @@ size_t chunk_head_get(struct chunk_head *head, const uint8_t *buf, size_t len,
 	return head_len;
 }
 
-static bool is_utf8(const char *text)
-{
-	json_t *string = json_string(text);
-
-	json_decref(string);
-	return string;
-}
-
 /**
  * chunk_name_clean - make a name that does no harm as a file name, on a terminal and in JSON
- *
- * What separates directories, hides a file, or moves a cursor becomes '_'; an empty name
- * becomes "file".
  */
 void chunk_name_clean(char *name)
 {
-	bool utf8 = is_utf8(name);
-	unsigned char *p;
+	char clean[CS_FILE_NAME_MAX + 1];
 
-	if (!*name)
-		strcpy(name, "file");
-	for (p = (unsigned char *)name; *p; p++) {
-		if (*p == '/' || *p < 0x20 || *p == 0x7f || (*p >= 0x80 && !utf8))
-			*p = '_';
-		/* control characters of Latin-1 */
-		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-			p[0] = p[1] = '_';
-	}
-	if (*name == '.')
-		*name = '_';
+	cs_name_clean(clean, (uint8_t *)name, strlen(name), false);
+	/* is not longer than it was, but "file", for which there is room */
+	strcpy(name, clean);
 }
 
 /**

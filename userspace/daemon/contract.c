@@ -10,10 +10,9 @@
  * strings of their exact lengths, all else is unsigned. What does not encode to the bytes that it
  * was decoded from is refused: whoever signs or checks a contract has seen all there is in it.
  *
- * Nothing here keeps state between calls. libcbor's streaming half is used, which allocates
- * nothing: a letter that claims a billion items costs no memory.
+ * Nothing here keeps state between calls. Decoding allocates nothing before the number of items is
+ * known to be in bounds: a letter that claims a billion items costs no memory.
  */
-#include <cbor.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -21,8 +20,8 @@
 
 #include <openssl/evp.h>
 
-#include "daemon/cbor.h"
 #include "daemon/contract.h"
+#include "lib/cbor.h"
 
 #define CONTEXT		"crowdshare contract v1"
 #define VERSION		2
@@ -264,116 +263,13 @@ int contract_encode(struct contract *contract)
 	return 0;
 }
 
-/**
- * struct reader - bytes being read, and the item that came last
- * @p: where the next item begins
- * @left: bytes from @p on
- * @type: of the item
- * @value: number, or count of items of the array
- * @bytes: of the byte string
- * @len: how many
- * @failed: something that was not expected came: nothing is read any more
- */
-struct reader {
-	const uint8_t	*p;
-	size_t		left;
-	enum { OTHER, UINT, BYTES, ARRAY } type;
-	uint64_t	value;
-	const uint8_t	*bytes;
-	size_t		len;
-	bool		failed;
-};
-
-static void got(struct reader *reader, int type, uint64_t value)
+static int read_items(struct contract *contract, struct cbor_reader *reader,
+		      struct cs_error *error)
 {
-	reader->type = type;
-	reader->value = value;
-}
-
-static void got_uint8(void *reader, uint8_t value)
-{
-	got(reader, UINT, value);
-}
-
-static void got_uint16(void *reader, uint16_t value)
-{
-	got(reader, UINT, value);
-}
-
-static void got_uint32(void *reader, uint32_t value)
-{
-	got(reader, UINT, value);
-}
-
-static void got_uint64(void *reader, uint64_t value)
-{
-	got(reader, UINT, value);
-}
-
-static void got_array(void *reader, size_t count)
-{
-	got(reader, ARRAY, count);
-}
-
-static void got_bytes(void *data, cbor_data bytes, size_t len)
-{
-	struct reader *reader = data;
-
-	got(reader, BYTES, 0);
-	reader->bytes = bytes;
-	reader->len = len;
-}
-
-static bool get(struct reader *reader, int type)
-{
-	struct cbor_callbacks callbacks = cbor_empty_callbacks;
-	struct cbor_decoder_result result;
-
-	if (reader->failed)
-		return false;
-	callbacks.uint8 = got_uint8;
-	callbacks.uint16 = got_uint16;
-	callbacks.uint32 = got_uint32;
-	callbacks.uint64 = got_uint64;
-	callbacks.byte_string = got_bytes;
-	callbacks.array_start = got_array;
-	reader->type = OTHER;
-	result = cbor_stream_decode(reader->p, reader->left, &callbacks, reader);
-	if (result.status != CBOR_DECODER_FINISHED || (int)reader->type != type) {
-		reader->failed = true;
-		return false;
-	}
-	reader->p += result.read;
-	reader->left -= result.read;
-	return true;
-}
-
-static uint64_t get_uint(struct reader *reader, uint64_t max)
-{
-	if (get(reader, UINT) && reader->value > max)
-		reader->failed = true;
-	return reader->failed ? 0 : reader->value;
-}
-
-static void get_bytes(struct reader *reader, uint8_t *bytes, size_t len)
-{
-	if (get(reader, BYTES) && reader->len != len)
-		reader->failed = true;
-	if (!reader->failed)
-		memcpy(bytes, reader->bytes, len);
-}
-
-static uint64_t get_array(struct reader *reader)
-{
-	return get(reader, ARRAY) ? reader->value : 0;
-}
-
-static int read_items(struct contract *contract, struct reader *reader, struct cs_error *error)
-{
-	uint64_t count = get_array(reader);
+	uint64_t count = cbor_get_array(reader, UINT64_MAX);
 	size_t i;
 
-	if (reader->failed)
+	if (reader->wrong)
 		return 0;
 	if (!count || count > CONTRACT_ITEMS_MAX)
 		return cs_error_set(error, -EBADMSG,
@@ -383,40 +279,44 @@ static int read_items(struct contract *contract, struct reader *reader, struct c
 	if (!contract->items)
 		return cs_error_set(error, -ENOMEM, "contract: no memory");
 	contract->nr_items = count;
-	for (i = 0; i < count && !reader->failed; i++) {
-		if (get_array(reader) != 2)
-			reader->failed = true;
-		get_bytes(reader, contract->items[i].digest, CS_DIGEST_LEN);
-		contract->items[i].size = get_uint(reader, UINT32_MAX);
+	for (i = 0; i < count && !reader->wrong; i++) {
+		if (cbor_get_array(reader, 2) != 2 && !reader->wrong)
+			reader->wrong = "has another number of fields";
+		cbor_get_fixed(reader, contract->items[i].digest, CS_DIGEST_LEN);
+		contract->items[i].size = cbor_get_uint(reader, UINT32_MAX);
 	}
 	return 0;
 }
 
-static int read_body(struct contract *contract, struct reader *reader, struct cs_error *error)
+static int read_body(struct contract *contract, struct cbor_reader *reader, struct cs_error *error)
 {
 	uint64_t version;
 	int rc;
 
-	if (get_array(reader) != FIELDS)
-		reader->failed = true;
-	version = get_uint(reader, UINT64_MAX);
-	if (!reader->failed && version != VERSION)
+	if (cbor_get_array(reader, FIELDS) != FIELDS && !reader->wrong)
+		reader->wrong = "has another number of fields";
+	version = cbor_get_uint(reader, UINT64_MAX);
+	if (!reader->wrong && version != VERSION)
 		return cs_error_set(error, -EBADMSG, "contract: version %llu is not known",
 				    (unsigned long long)version);
-	get_bytes(reader, contract->buyer, sizeof(contract->buyer));
-	get_bytes(reader, contract->seller, sizeof(contract->seller));
-	contract->id = get_uint(reader, UINT32_MAX);
-	get_bytes(reader, contract->nonce, sizeof(contract->nonce));
-	contract->rate = get_uint(reader, UINT64_MAX);
-	get_bytes(reader, contract->destination, sizeof(contract->destination));
-	get_bytes(reader, contract->receiver, sizeof(contract->receiver));
-	contract->created = get_uint(reader, UINT64_MAX);
-	contract->expiry = get_uint(reader, UINT64_MAX);
+	cbor_get_fixed(reader, contract->buyer, sizeof(contract->buyer));
+	cbor_get_fixed(reader, contract->seller, sizeof(contract->seller));
+	contract->id = cbor_get_uint(reader, UINT32_MAX);
+	cbor_get_fixed(reader, contract->nonce, sizeof(contract->nonce));
+	contract->rate = cbor_get_uint(reader, UINT64_MAX);
+	cbor_get_fixed(reader, contract->destination, sizeof(contract->destination));
+	cbor_get_fixed(reader, contract->receiver, sizeof(contract->receiver));
+	contract->created = cbor_get_uint(reader, UINT64_MAX);
+	contract->expiry = cbor_get_uint(reader, UINT64_MAX);
 	rc = read_items(contract, reader, error);
 	if (rc)
 		return rc;
-	if (reader->failed || reader->left)
-		return cs_error_set(error, -EBADMSG, "contract: it is not CBOR of a contract");
+	if (!reader->wrong && reader->left)
+		reader->wrong = "is too much";
+	if (reader->wrong)
+		return cs_error_set(error, -EBADMSG,
+				    "contract: not CBOR of a contract, deterministic: a part %s",
+				    reader->wrong);
 	return 0;
 }
 
@@ -434,7 +334,7 @@ static int read_body(struct contract *contract, struct reader *reader, struct cs
 int contract_decode(struct contract *contract, const void *body, size_t len,
 		    struct cs_error *error)
 {
-	struct reader reader = { .p = body, .left = len };
+	struct cbor_reader reader = { .p = body, .left = len };
 	int rc;
 
 	memset(contract, 0, sizeof(*contract));

@@ -8,10 +8,11 @@
  *
  * The buyer sends the messages into the device, to the seller alone, under the contract, at the
  * configured rate. Frames get lost: when all were sent it names them in a DIFF, and the seller
- * answers with a WANT of those that it lacks. What it lacks still when they were sent again comes over
- * the session: its kernel may know a message that its daemon was killed over before it was stored,
- * and then takes each further frame for a duplicate. Duplicates are not counted; what the buyer's kernel counts is what it sent, repairs included, so its
- * limit is twice the contract's bytes.
+ * answers with a WANT of those that it lacks. What it lacks still when they were sent again comes
+ * over the session: its kernel may know a message that its daemon was killed over before it was
+ * stored, and then takes each further frame for a duplicate. Duplicates are not counted; what the
+ * buyer's kernel counts is what it sent, repairs included, so its limit is twice the contract's
+ * bytes.
  *
  * A contract may be used up before all arrived: the path lost too much, or another program sent
  * under it. Then the seller names what it lacks in a DIFF of its own, and the buyer offers that

@@ -12,7 +12,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -118,54 +117,6 @@ int identity_of_certificate(const X509 *certificate, uint8_t public[IDENTITY_PUB
 	return certificate ? public_of(X509_get0_pubkey(certificate), public) : -EINVAL;
 }
 
-/* May this file be trusted to hold a secret? */
-static int check_secret(const struct stat *st, const char *path, struct cs_error *error)
-{
-	if (st->st_uid != geteuid())
-		return cs_error_set(error, -EPERM,
-				    "%s: belongs to user %u, but this is user %u: chown %u %s",
-				    path, st->st_uid, geteuid(), geteuid(), path);
-	if (st->st_mode & 077)
-		return cs_error_set(error, -EPERM,
-				    "%s: mode %04o lets others at this secret key: chmod 600 %s",
-				    path, st->st_mode & 07777, path);
-	return 0;
-}
-
-/*
- * Opens a small regular file; one that holds a secret must be the very file that is named.
- * O_NONBLOCK: a FIFO must not hold the daemon up.
- */
-static int open_file(FILE **file, const char *path, bool secret, struct cs_error *error)
-{
-	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (secret ? O_NOFOLLOW : 0);
-	int fd = open(path, flags), rc = fd < 0 ? -errno : 0;
-	struct stat st;
-
-	*file = NULL;
-	if (rc == -ELOOP && secret)
-		return cs_error_set(error, -EINVAL, "%s: is a symbolic link; name the file itself",
-				    path);
-	if (rc)
-		return cs_error_set(error, rc, "%s: %s", path, strerror(-rc));
-	if (fstat(fd, &st))
-		rc = cs_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		rc = cs_error_set(error, -EINVAL, "%s: not a regular file", path);
-	else if (st.st_size > FILE_MAX)
-		rc = cs_error_set(error, -EFBIG, "%s: too large for a key or a certificate", path);
-	else if (secret)
-		rc = check_secret(&st, path, error);
-	if (!rc) {
-		*file = fdopen(fd, "r");
-		if (!*file)
-			rc = cs_error_set(error, -ENOMEM, "%s: out of memory", path);
-	}
-	if (rc)
-		close(fd);
-	return rc;
-}
-
 /**
  * identity_read_key() - read a private key
  * @key: gets it, to be freed with EVP_PKEY_free(); NULL after a failure
@@ -181,7 +132,7 @@ int identity_read_key(EVP_PKEY **key, const char *path, struct cs_error *error)
 	int rc;
 
 	*key = NULL;
-	rc = open_file(&file, path, true, error);
+	rc = cs_file_open(&file, path, true, FILE_MAX, error);
 	if (rc)
 		return rc;
 	setvbuf(file, NULL, _IONBF, 0); /* leaves no copy of the key in a buffer */
@@ -215,7 +166,7 @@ int identity_read_certificate(X509 **certificate, const char *path, struct cs_er
 	int rc;
 
 	*certificate = NULL;
-	rc = open_file(&file, path, false, error);
+	rc = cs_file_open(&file, path, false, FILE_MAX, error);
 	if (rc)
 		return rc;
 	*certificate = PEM_read_X509(file, NULL, NULL, "");
@@ -239,49 +190,6 @@ static int make_directory(const char *path, struct cs_error *error)
 	return 0;
 }
 
-static int write_fd(int fd, const char *data, size_t len, mode_t mode)
-{
-	int rc;
-
-	if (fchmod(fd, mode))
-		return -errno;
-	rc = cs_file_write(fd, data, len);
-	return rc ? rc : fsync(fd) ? -errno : 0;
-}
-
-/*
- * A new file, whole or not at all: written under a name that nobody knows, then given its own
- * unless that is taken. link() never replaces a file, as rename() would.
- */
-static int write_new(const char *path, mode_t mode, const char *data, size_t len,
-		     struct cs_error *error)
-{
-	char tmp[PATH_MAX];
-	int fd, rc;
-
-	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int)sizeof(tmp))
-		return cs_error_set(error, -ENAMETOOLONG, "%s: name too long", path);
-	fd = mkostemp(tmp, O_CLOEXEC); /* O_EXCL, mode 0600 */
-	if (fd < 0) {
-		rc = -errno;
-		return cs_error_set(error, rc, "%s: can't write it: %s", path, strerror(-rc));
-	}
-	rc = write_fd(fd, data, len, mode);
-	if (close(fd) && !rc)
-		rc = -errno;
-	if (!rc && link(tmp, path))
-		rc = -errno;
-	unlink(tmp);
-	if (!rc)
-		rc = cs_file_sync_directory(path);
-	if (rc == -EEXIST)
-		return cs_error_set(error, rc,
-				    "%s: exists, and is never overwritten; name another", path);
-	if (rc)
-		return cs_error_set(error, rc, "%s: can't write it: %s", path, strerror(-rc));
-	return 0;
-}
-
 /**
  * identity_write_key() - write a private key to a new file of mode 0600
  * @key: the key
@@ -302,7 +210,7 @@ int identity_write_key(EVP_PKEY *key, const char *path, struct cs_error *error)
 		return cs_error_set(error, -EIO, "can't encode the key: %s", openssl_reason());
 	}
 	len = BIO_get_mem_data(bio, &data);
-	rc = write_new(path, 0600, data, len, error);
+	rc = cs_file_create(path, 0600, data, len, error);
 	BIO_free(bio);
 	return rc;
 }
@@ -328,7 +236,7 @@ int identity_write_certificate(X509 *certificate, const char *path, struct cs_er
 				    openssl_reason());
 	}
 	len = BIO_get_mem_data(bio, &data);
-	rc = write_new(path, 0644, data, len, error);
+	rc = cs_file_create(path, 0644, data, len, error);
 	BIO_free(bio);
 	return rc;
 }

@@ -252,6 +252,9 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 		peer = peer_by_lladdr(daemon, parsed.from);
 		fill_giver(&item, peer, parsed.from);
 		item.contract = parsed.link.contract;
+		/* not limited here: what was signed is taken */
+		if (item.contract)
+			intake->in.bytes += item.size;
 		/* a free peer's frame may name any: one that is none earns nothing */
 		if (peer && item.contract &&
 		    deal_earns(daemon, peer, item.contract, item.digest))

@@ -13,10 +13,9 @@
  * nothing behind. So a letter has one form, and what is decoded encodes to the same bytes; a notice
  * that passes many nodes stays what it was.
  *
- * A letter is hostile until it is decoded. libcbor's streaming decoder takes one data item at a
- * time out of the buffer, without a tree and without recursion: the table says which item has to
- * come, so the depth is what the table has, and memory is taken only for items and bits, after it
- * is clear that the buffer can hold as many.
+ * A letter is hostile until it is decoded. One data item at a time is taken out of the buffer: the
+ * table says which one has to come, so the depth is what the table has, and memory is taken only
+ * for items and bits, after it is clear that the buffer can hold as many.
  *
  * Nothing here keeps state between calls.
  */
@@ -28,13 +27,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cbor.h>
-
-#include "daemon/cbor.h"
 #include "daemon/contract.h"
 #include "daemon/policy.h"
 #include "daemon/proto.h"
 #include "daemon/reconcile.h"
+#include "lib/cbor.h"
 #include "lib/utf8.h"
 
 #define LENGTH_LEN	4
@@ -480,119 +477,31 @@ int proto_encode(const struct proto_letter *letter, uint8_t **out, size_t *len)
 
 /* --- Decoder --- */
 
-enum item_kind {
-	ITEM_OTHER,	/* none that letters are made of */
-	ITEM_UINT,
-	ITEM_BYTES,
-	ITEM_TEXT,
-	ITEM_ARRAY,
-};
-
-static const char *const item_names[] = {
-	[ITEM_UINT] = "an unsigned integer",
-	[ITEM_BYTES] = "a byte string of definite length",
-	[ITEM_TEXT] = "a text string of definite length",
-	[ITEM_ARRAY] = "an array of definite length",
-};
-
-/**
- * struct item - a data item, or for an array the head of one
- * @kind: what it is
- * @value: the number, or how long the string or the array is
- * @data: content of the string, in the buffer
- */
-struct item {
-	enum item_kind	kind;
-	uint64_t	value;
-	const uint8_t	*data;
-};
-
 /**
  * struct reader - the state of a decoder
- * @callbacks: for libcbor
  * @start: of the buffer
- * @p: what comes next
- * @left: bytes from @p on
+ * @cbor: what comes next
  * @letter: name of the letter
  * @field: name of the field
  * @error: gets the reason of a failure
  */
 struct reader {
-	struct cbor_callbacks	callbacks;
 	const uint8_t		*start;
-	const uint8_t		*p;
-	size_t			left;
+	struct cbor_reader	cbor;
 	const char		*letter;
 	const char		*field;
 	struct cs_error		*error;
 };
 
-static void on_uint(struct item *item, uint64_t value)
-{
-	item->kind = ITEM_UINT;
-	item->value = value;
-}
-
-static void on_uint8(void *item, uint8_t value)
-{
-	on_uint(item, value);
-}
-
-static void on_uint16(void *item, uint16_t value)
-{
-	on_uint(item, value);
-}
-
-static void on_uint32(void *item, uint32_t value)
-{
-	on_uint(item, value);
-}
-
-static void on_uint64(void *item, uint64_t value)
-{
-	on_uint(item, value);
-}
-
-static void on_bytes(void *data, cbor_data content, size_t len)
-{
-	struct item *item = data;
-
-	*item = (struct item){ ITEM_BYTES, len, content };
-}
-
-static void on_text(void *data, cbor_data content, size_t len)
-{
-	struct item *item = data;
-
-	*item = (struct item){ ITEM_TEXT, len, content };
-}
-
-static void on_array(void *data, size_t len)
-{
-	struct item *item = data;
-
-	*item = (struct item){ ITEM_ARRAY, len, NULL };
-}
-
 static void reader_init(struct reader *reader, const void *data, size_t len, struct cs_error *error)
 {
 	*reader = (struct reader){
-		/* the others do nothing: the item stays one that letters don't have */
-		.callbacks = cbor_empty_callbacks,
 		.start = data,
-		.p = data,
-		.left = len,
+		.cbor = { .p = data, .left = len },
 		.letter = "letter",
 		.field = "array",
 		.error = error,
 	};
-	reader->callbacks.uint8 = on_uint8;
-	reader->callbacks.uint16 = on_uint16;
-	reader->callbacks.uint32 = on_uint32;
-	reader->callbacks.uint64 = on_uint64;
-	reader->callbacks.byte_string = on_bytes;
-	reader->callbacks.string = on_text;
-	reader->callbacks.array_start = on_array;
 }
 
 __attribute__((format(printf, 2, 3)))
@@ -605,7 +514,7 @@ static int refuse(const struct reader *reader, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	return cs_error_set(reader->error, -EBADMSG, "%s: %s, byte %zu: %s", reader->letter,
-			    reader->field, (size_t)(reader->p - reader->start), text);
+			    reader->field, (size_t)(reader->cbor.p - reader->start), text);
 }
 
 static int within(const struct reader *reader, const char *what, uint64_t value, uint64_t min,
@@ -617,46 +526,29 @@ static int within(const struct reader *reader, const char *what, uint64_t value,
 		      value, min, max);
 }
 
-/* Takes the next data item, which has to be of a kind, in its shortest form. */
-static int next(struct reader *reader, enum item_kind kind, struct item *item)
+/* Takes the next data item, which has to be of a kind. */
+static int next(struct reader *reader, enum cbor_kind kind, struct cbor_item *item)
 {
-	struct cbor_decoder_result result;
-	uint8_t shortest[HEAD_MAX];
-	size_t len;
-
-	*item = (struct item){ .kind = ITEM_OTHER };
-	result = cbor_stream_decode(reader->p, reader->left, &reader->callbacks, item);
-	if (result.status == CBOR_DECODER_NEDATA)
-		return refuse(reader, "ends too early");
-	if (result.status != CBOR_DECODER_FINISHED || item->kind != kind)
-		return refuse(reader, "is not %s", item_names[kind]);
-	/* heads have the same length for all kinds */
-	len = cbor_encode_uint(item->value, shortest, sizeof(shortest));
-	if (item->data)
-		len += item->value;
-	if (result.read != len)
-		return refuse(reader, "is not encoded in the shortest form");
-	reader->p += len;
-	reader->left -= len;
-	return 0;
+	return cbor_get_item(&reader->cbor, kind, item) ? 0 : refuse(reader, "%s",
+								     reader->cbor.wrong);
 }
 
 static int get_uint(struct reader *reader, uint64_t min, uint64_t max, uint64_t *value)
 {
-	struct item item;
+	struct cbor_item item;
 	int rc;
 
-	rc = next(reader, ITEM_UINT, &item);
+	rc = next(reader, CBOR_UINT, &item);
 	*value = item.value;
 	return rc ? rc : within(reader, "number", item.value, min, max);
 }
 
 static int get_fixed(struct reader *reader, void *to, size_t len)
 {
-	struct item item;
+	struct cbor_item item;
 	int rc;
 
-	rc = next(reader, ITEM_BYTES, &item);
+	rc = next(reader, CBOR_BYTES, &item);
 	if (!rc && item.value != len)
 		rc = refuse(reader, "has %" PRIu64 " bytes instead of %zu", item.value, len);
 	if (!rc)
@@ -666,11 +558,11 @@ static int get_fixed(struct reader *reader, void *to, size_t len)
 
 static int get_item(struct reader *reader, struct proto_offer_item *to)
 {
-	struct item item;
+	struct cbor_item item;
 	uint64_t size;
 	int rc;
 
-	rc = next(reader, ITEM_ARRAY, &item);
+	rc = next(reader, CBOR_ARRAY, &item);
 	if (!rc)
 		rc = within(reader, "number of an item's fields", item.value, ITEM_FIELDS,
 			    ITEM_FIELDS);
@@ -686,17 +578,17 @@ static int get_item(struct reader *reader, struct proto_offer_item *to)
 
 static int get_items(struct reader *reader, const struct field *field, struct proto_offer *offer)
 {
-	struct item item;
+	struct cbor_item item;
 	size_t i;
 	int rc;
 
-	rc = next(reader, ITEM_ARRAY, &item);
+	rc = next(reader, CBOR_ARRAY, &item);
 	if (!rc)
 		rc = within(reader, "number of items", item.value, field->min, field->max);
 	if (rc)
 		return rc;
 	/* a few bytes shall not make us take the memory of many items */
-	if (reader->left / ITEM_MIN < item.value)
+	if (reader->cbor.left / ITEM_MIN < item.value)
 		return refuse(reader, "ends too early");
 	offer->items = calloc(item.value, sizeof(*offer->items));
 	if (!offer->items)
@@ -726,10 +618,10 @@ static int get_bits(struct reader *reader, struct proto_bid *bid)
 static int get_bytes(struct reader *reader, const struct field *field, struct proto_letter *letter)
 {
 	const char *wrong;
-	struct item item;
+	struct cbor_item item;
 	int rc;
 
-	rc = next(reader, field->kind == KIND_TEXT ? ITEM_TEXT : ITEM_BYTES, &item);
+	rc = next(reader, field->kind == KIND_TEXT ? CBOR_TEXT : CBOR_BYTES, &item);
 	if (!rc && item.value % field->unit)
 		rc = refuse(reader, "%" PRIu64 " bytes are not a multiple of %zu", item.value,
 			    field->unit);
@@ -771,11 +663,11 @@ static int get_field(struct reader *reader, const struct field *field, struct pr
 /* The head of the array and the type. */
 static int get_type(struct reader *reader, enum proto_type *type)
 {
-	struct item item;
+	struct cbor_item item;
 	uint64_t number;
 	int rc;
 
-	rc = next(reader, ITEM_ARRAY, &item);
+	rc = next(reader, CBOR_ARRAY, &item);
 	reader->field = "type";
 	if (!rc)
 		rc = get_uint(reader, PROTO_HELLO, PROTO_TYPE_MAX - 1, &number);
@@ -818,8 +710,8 @@ int proto_decode(struct proto_letter *letter, const void *data, size_t len, stru
 	for (i = 0; !rc && i < count; i++)
 		rc = get_field(&reader, &letters[type].fields[i], letter);
 	reader.field = "array";
-	if (!rc && reader.left)
-		rc = refuse(&reader, "is followed by %zu bytes too many", reader.left);
+	if (!rc && reader.cbor.left)
+		rc = refuse(&reader, "is followed by %zu bytes too many", reader.cbor.left);
 	if (rc)
 		proto_free(letter);
 	return rc;

@@ -37,9 +37,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/cbor.h"
 #include "daemon/contract.h"
 #include "daemon/receipt.h"
+#include "lib/cbor.h"
 
 #define CONTEXT			"crowdshare receipt v1"
 #define CONTEXT_ENDORSEMENT	"crowdshare endorsement v1"

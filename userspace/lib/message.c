@@ -198,6 +198,42 @@ int cs_frame_sign(void *frame, size_t len, uint8_t key_id, const uint8_t key[CS_
 }
 
 /**
+ * cs_message_parse - take a message apart
+ * @buf: header and payload
+ * @len: their bytes
+ * @message: result; its payload points into @buf
+ *
+ * The digest is not verified here.
+ *
+ * Return: %CROWDSHARE_DROP_NONE, or why it is no message.
+ */
+enum crowdshare_drop cs_message_parse(const void *buf, size_t len, struct cs_message *message)
+{
+	if (len < sizeof(struct cs_msg_hdr))
+		return CROWDSHARE_DROP_TRUNCATED;
+	message_get(message, buf);
+	if (len < sizeof(struct cs_msg_hdr) + message->length)
+		return CROWDSHARE_DROP_TRUNCATED;
+	if (len > sizeof(struct cs_msg_hdr) + message->length)
+		return CROWDSHARE_DROP_OVERSIZE;
+	if (message->flags)
+		return CROWDSHARE_DROP_FLAGS;
+	return CROWDSHARE_DROP_NONE;
+}
+
+/**
+ * cs_message_digest_ok - is the digest of a message that cs_message_parse() took the right one?
+ */
+bool cs_message_digest_ok(const void *buf, size_t len)
+{
+	const struct cs_msg_hdr *hdr = buf;
+	uint8_t digest[CS_DIGEST_LEN];
+
+	return len >= sizeof(*hdr) && !cs_sha512(hdr->destination, len - CS_DIGEST_LEN, digest) &&
+	       !memcmp(digest, hdr->digest, CS_DIGEST_LEN);
+}
+
+/**
  * cs_frame_parse - take a received frame apart
  * @buf: the frame from its Ethernet header on
  * @len: its length
@@ -211,7 +247,7 @@ int cs_frame_sign(void *frame, size_t len, uint8_t key_id, const uint8_t key[CS_
 enum crowdshare_drop cs_frame_parse(const void *buf, size_t len, uint16_t ethertype,
 				    struct cs_frame *frame)
 {
-	const struct cs_link_hdr *link;
+	const size_t head = CS_FRAME_HLEN - sizeof(struct cs_msg_hdr);
 	const uint8_t *p = buf;
 
 	if (len < CS_ETH_HLEN)
@@ -223,20 +259,12 @@ enum crowdshare_drop cs_frame_parse(const void *buf, size_t len, uint16_t ethert
 		return CROWDSHARE_DROP_FOREIGN;
 	if (len < CS_FRAME_HLEN)
 		return CROWDSHARE_DROP_TRUNCATED;
-	link = (const struct cs_link_hdr *)(p + CS_ETH_HLEN);
-	cs_link_get(&frame->link, link);
+	cs_link_get(&frame->link, (const struct cs_link_hdr *)(p + CS_ETH_HLEN));
 	if (frame->link.version != CS_VERSION)
 		return CROWDSHARE_DROP_VERSION;
 	if (frame->link.type != CS_TYPE_MESSAGE)
 		return CROWDSHARE_DROP_TYPE;
-	message_get(&frame->message, (const struct cs_msg_hdr *)(link + 1));
-	if (len < CS_FRAME_HLEN + frame->message.length)
-		return CROWDSHARE_DROP_TRUNCATED;
-	if (len > CS_FRAME_HLEN + frame->message.length)
-		return CROWDSHARE_DROP_OVERSIZE;
-	if (frame->message.flags)
-		return CROWDSHARE_DROP_FLAGS;
-	return CROWDSHARE_DROP_NONE;
+	return cs_message_parse(p + head, len - head, &frame->message);
 }
 
 /**
@@ -244,14 +272,9 @@ enum crowdshare_drop cs_frame_parse(const void *buf, size_t len, uint16_t ethert
  */
 bool cs_frame_digest_ok(const void *buf, size_t len)
 {
-	const uint8_t *p = buf;
-	const uint8_t *claimed = p + CS_ETH_HLEN + sizeof(struct cs_link_hdr);
-	uint8_t digest[CS_DIGEST_LEN];
+	const size_t head = CS_FRAME_HLEN - sizeof(struct cs_msg_hdr);
 
-	return len >= CS_FRAME_HLEN &&
-	       !cs_sha512(p + CS_ETH_HLEN + CS_HASHED_OFF, len - CS_ETH_HLEN - CS_HASHED_OFF,
-			  digest) &&
-	       !memcmp(digest, claimed, CS_DIGEST_LEN);
+	return len >= head && cs_message_digest_ok((const uint8_t *)buf + head, len - head);
 }
 
 /* What CS_DROP_LIST says of a reason; entry 0 is no reason. */

@@ -81,6 +81,8 @@ void cs_link_put(struct cs_link_hdr *to, const struct cs_link *from);
 void cs_link_get(struct cs_link *to, const struct cs_link_hdr *from);
 
 size_t cs_message_build(void *buf, size_t size, struct cs_message *message);
+enum crowdshare_drop cs_message_parse(const void *buf, size_t len, struct cs_message *message);
+bool cs_message_digest_ok(const void *buf, size_t len);
 size_t cs_frame_build(void *buf, size_t size, struct cs_frame *frame);
 int cs_frame_sign(void *frame, size_t len, uint8_t key_id, const uint8_t key[CS_KEY_LEN]);
 enum crowdshare_drop cs_frame_parse(const void *buf, size_t len, uint16_t ethertype,

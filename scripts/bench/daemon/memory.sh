@@ -160,7 +160,8 @@ busy() {
 	sleep 2
 	note "$1" busy
 	echo "$1 memory_busy_most $(<"$run/most")"
-	exec {COPROC[1]}>&-
+	to=${COPROC[1]}
+	exec {to}>&- # ends it
 	wait "$COPROC_PID"
 	end
 }

@@ -285,7 +285,7 @@ static void test_claim(void **state)
 	run_until(!node_holds(0, item.digest), 20000);
 }
 
-/* A claim that is true, before the message comes: that is not kept, and comes once, not each round. */
+/* A claim that is true, before the message comes: that is not kept, and comes once in all. */
 static void test_claim_first(void **state)
 {
 	struct proto_letter letter;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -587,6 +588,49 @@ static void test_ca(void **state)
 	says("alice.pem");
 }
 
+/* Keys and cards of people. */
+static void test_cards(void **state)
+{
+	char command[2048];
+	struct stat st;
+
+	(void)state;
+	snprintf(command, sizeof(command), "%s/person.pem", dir);
+	assert_int_equal(run("id new --key %s --bits 2048", command), 0);
+	says("person.pem");
+	assert_int_equal(stat(command, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	trouble("never overwritten", "id new --key %s", command);
+	trouble("out of range: 2048 to 4096", "id new --key %s/x --bits 1024", dir);
+	trouble("neither 'recipient' nor 'provider'", "id new --key %s/x --role relay", dir);
+	trouble("'--days' is not an option here", "id new --days 1");
+	trouble("--address", "-c /nonexistent id export --key %s --address nowhere", command);
+	trouble("out of range: 1 to 65535", "id export --key %s --address fd00::1 --port 0",
+		command);
+	trouble("nobody can send", "id export --key %s --address ff02::1", command);
+	assert_int_equal(run("id export --key %s --role provider --address 2001:db8::9 --port 9 "
+			     ">%s/p", command, dir), 0);
+	assert_int_equal(run("id export --key %s --address fd00::1 --provider %s/p >%s/both",
+			     command, dir, dir), 0);
+	assert_int_equal(run("id show %s/both", dir), 0);
+	says("2001:db8::9");
+	says("fd00::1");
+	assert_int_equal(run("-j id show %s/both", dir), 0);
+	says("\"bits\":2048");
+	says("\"port\":7475");
+	/* not a terminal: nothing is too narrow */
+	assert_int_equal(run("id show %s/p --qr", dir), 0);
+	says("\342\226\200");
+	trouble("No such file", "id show %s/nothing", dir);
+	snprintf(command, sizeof(command), "sed -i s/7475/7476/ %s/both", dir);
+	assert_int_equal(system(command), 0);
+	trouble("was changed on its way", "id show %s/both", dir);
+	assert_int_equal(chmod(strcat(strcpy(command, dir), "/person.pem"), 0644), 0);
+	trouble("chmod 600", "id export --key %s --address fd00::1", command);
+	assert_int_equal(run("id new help"), 0);
+	says("Usage: crowdshare id");
+}
+
 static int find_cli(const char *argv0)
 {
 	char path[2048];
@@ -613,6 +657,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_bad_daemon),
 		cmocka_unit_test(test_ledger),
 		cmocka_unit_test(test_ca),
+		cmocka_unit_test(test_cards),
 	};
 
 	if (argc < 1 || find_cli(argv[0]))

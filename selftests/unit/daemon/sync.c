@@ -348,9 +348,9 @@ static void test_full(void **state)
 	given = sync_of(0, 1)->given;
 	assert_in_range(node_messages(1), 300, 500);
 	more_rounds(0, 1, 3);
-	assert_int_equal(sync_of(0, 1)->given, given);
+	/* but for a last one, since what a message takes is known about */
+	assert_in_range(sync_of(0, 1)->given, given, given + 3);
 	store_stats(nodes[1].daemon.store, &stats);
-	/* what a message takes is known about */
 	assert_true(stats.evicted + stats.refused < 20);
 	/* when there is room again it goes on */
 	nodes[1].daemon.config.store.bytes = 4 << 20;
@@ -509,7 +509,8 @@ static void test_hostile_rounds(void **state)
 		says(i % 2, 1 - i % 2, &letter);
 		for (type = 0; type < 2; type++) {
 			letter = (struct proto_letter){ .type = PROTO_DIFF };
-			letter.diff.round = random_word() % 3 ? sync_of(i % 2, 1 - i % 2)->round : i;
+			letter.diff.round =
+				random_word() % 3 ? sync_of(i % 2, 1 - i % 2)->round : i;
 			letter.diff.yours = noise;
 			letter.diff.nr_yours = random_word() % 5000;
 			letter.diff.mine = noise;

@@ -26,7 +26,7 @@
 #define NODES_IFINDEX	7
 
 /**
- * struct node - a node; its MAC is 02:00:00:00:00:number, and the lower number has the lower address
+ * struct node - a node; its MAC is 02:00:00:00:00:number; the lower number has the lower address
  * @daemon: its daemon; a test sets its configuration before node_start()
  * @port: its only port
  * @dir: where it keeps what it keeps, over restarts

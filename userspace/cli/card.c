@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * crowdshare id new, show, export: the keys of a recipient or a provider, and the cards that others
+ * need to send to them. Asks no daemon: these keys are a person's, not the node's.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <crowdshare/card.h>
+
+#include "cli/crowdshare.h"
+#include "cli/qr.h"
+
+static const char *const roles[] = { "recipient", "provider" };
+
+static const struct column columns[] = {
+	{ "role", "role", CELL_TEXT },
+	{ "address", "address", CELL_TEXT },
+	{ "port", "port", CELL_TEXT },
+	{ "bits", "bits", CELL_TEXT },
+	{ "fingerprint", "fingerprint", CELL_TEXT },
+	{ NULL },
+};
+
+/**
+ * struct options - of all three commands
+ * @key: file of the private key
+ * @role: whose it is
+ * @bits: of a new one
+ * @address: for the card
+ * @port: for the card
+ * @provider: file with the provider's card
+ * @card: file with a card
+ * @qr: as a QR code
+ */
+struct options {
+	const char	*key;
+	const char	*role;
+	const char	*bits;
+	const char	*address;
+	const char	*port;
+	const char	*provider;
+	const char	*card;
+	bool		qr;
+};
+
+static enum cs_role role_of(const struct args *args, const struct options *options)
+{
+	if (!options->role || !strcmp(options->role, roles[0]))
+		return CS_ROLE_RECIPIENT;
+	if (strcmp(options->role, roles[1]))
+		args_die(args, "--role '%s' is neither 'recipient' nor 'provider'", options->role);
+	return CS_ROLE_PROVIDER;
+}
+
+/* An option's value that is a number. */
+static unsigned long number(const struct args *args, const char *what, const char *value,
+			    unsigned long min, unsigned long max)
+{
+	struct args word = *args;
+
+	word.word = (char **)&value;
+	word.left = 1;
+	return args_number(&word, what, min, max);
+}
+
+/* Where a person's key is if he does not say; its directory is made. */
+static void key_path(const struct args *args, const struct options *options, char path[PATH_MAX])
+{
+	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+	enum cs_role role = role_of(args, options);
+	char *p;
+
+	if (options->key) {
+		snprintf(path, PATH_MAX, "%s", options->key);
+		return;
+	}
+	if (!(data && *data == '/') && !(home && *home == '/'))
+		args_die(args, "--key FILE is missing, and there is no home directory");
+	if (data && *data == '/')
+		snprintf(path, PATH_MAX, "%s/crowdshare/%s.pem", data, roles[role - 1]);
+	else
+		snprintf(path, PATH_MAX, "%s/.local/share/crowdshare/%s.pem", home,
+			 roles[role - 1]);
+	for (p = path + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		if (mkdir(path, 0700) && errno != EEXIST)
+			args_die(args, "%s: %s", path, strerror(errno));
+		*p = '/';
+	}
+}
+
+static json_t *describe(const struct args *args, const struct cs_card *card)
+{
+	char address[INET6_ADDRSTRLEN], fingerprint[CS_FINGERPRINT_TEXT];
+	json_t *json;
+
+	inet_ntop(AF_INET6, card->address, address, sizeof(address));
+	cs_card_fingerprint(card, fingerprint);
+	json = json_pack("{s:s, s:s, s:i, s:i, s:s}", "role", roles[card->role - 1], "address",
+			 address, "port", card->port, "bits", card->bits, "fingerprint",
+			 fingerprint);
+	if (!json)
+		args_die(args, "out of memory");
+	return json;
+}
+
+/* A terminal that is too narrow would show something that no camera reads. */
+static void print_qr(const struct args *args, const char *text)
+{
+	struct winsize size;
+	unsigned int width;
+	char *qr = qr_text(text, &width);
+
+	if (!qr)
+		args_die(args, "the cards are too long for a QR code");
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col && size.ws_col < width)
+		args_die(args, "the QR code needs %u columns and %u lines, and this terminal has "
+			 "%u columns", width, width / 2 + 1, size.ws_col);
+	fputs(qr, stdout);
+	free(qr);
+}
+
+static int make_key(struct cli *cli, struct args *args)
+{
+	struct options options = { NULL };
+	struct cs_error error = { "" };
+	struct cs_private *key;
+	char path[PATH_MAX];
+	json_t *json;
+
+	while (args->left)
+		if (!args_value(args, "--key", &options.key) &&
+		    !args_value(args, "--role", &options.role) &&
+		    !args_value(args, "--bits", &options.bits))
+			args_unknown(args);
+	key_path(args, &options, path);
+	if (cs_private_new(&key, options.bits ? number(args, "--bits", options.bits,
+						       CS_RSA_BITS_MIN, CS_RSA_BITS_MAX) :
+			   CS_RSA_BITS_DEFAULT, &error) ||
+	    cs_private_write(key, path, &error))
+		args_die(args, "%s", error.text);
+	cs_private_free(key);
+	json = json_pack("{s:s}", "key", path);
+	if (!json)
+		args_die(args, "out of memory");
+	print_object(cli, json, (struct column[]){ { "key", "key", CELL_TEXT }, { NULL } });
+	json_decref(json);
+	return EXIT_YES;
+}
+
+/* Where messages for this person go: as said, or to this node. */
+static void address_of(struct cli *cli, struct args *args, const struct options *options,
+		       uint8_t address[CS_ADDR_LEN])
+{
+	uint8_t public[IDENTITY_PUBLIC_LEN];
+	char path[PATH_MAX];
+
+	if (options->address) {
+		if (inet_pton(AF_INET6, options->address, address) != 1)
+			args_die(args, "--address '%s' is not an IPv6 address", options->address);
+		return;
+	}
+	cli_state_file(cli, "identity.pub", path, sizeof(path));
+	if (access(path, R_OK))
+		args_die(args, "--address ADDRESS is missing, and this node has none: %s: %s", path,
+			 strerror(errno));
+	public_key(args, "a public key", path, public);
+	identity_address(public, address);
+}
+
+static int export(struct cli *cli, struct args *args)
+{
+	char path[PATH_MAX], text[2 * CS_CARD_TEXT_MAX];
+	uint8_t address[CS_ADDR_LEN];
+	struct options options = { NULL };
+	struct cs_error error = { "" };
+	struct cs_private *key;
+	struct cs_card card;
+	unsigned long port;
+	size_t len;
+
+	while (args->left) {
+		if (args_option(args, "--qr"))
+			options.qr = true;
+		else if (!args_value(args, "--key", &options.key) &&
+			 !args_value(args, "--role", &options.role) &&
+			 !args_value(args, "--address", &options.address) &&
+			 !args_value(args, "--port", &options.port) &&
+			 !args_value(args, "--provider", &options.provider))
+			args_unknown(args);
+	}
+	key_path(args, &options, path);
+	address_of(cli, args, &options, address);
+	port = options.port ? number(args, "--port", options.port, 1, UINT16_MAX) : CS_PORT_DEFAULT;
+	if (cs_private_read(&key, path, &error) ||
+	    cs_card_new(&card, key, role_of(args, &options), address, port, &error))
+		args_die(args, "%s", error.text);
+	cs_private_free(key);
+	len = cs_card_print(&card, text);
+	/* who sends to a recipient needs both */
+	if (options.provider) {
+		if (cs_card_read(&card, options.provider, CS_ROLE_PROVIDER, &error))
+			args_die(args, "%s", error.text);
+		text[len++] = '\n';
+		cs_card_print(&card, text + len);
+	}
+	if (options.qr)
+		print_qr(args, text);
+	else
+		fputs(text, stdout);
+	flush_output();
+	return EXIT_YES;
+}
+
+static int show(struct cli *cli, struct args *args)
+{
+	static const enum cs_role both[] = { CS_ROLE_RECIPIENT, CS_ROLE_PROVIDER };
+	struct options options = { NULL };
+	struct cs_error error = { "" };
+	json_t *list = json_array(), *json;
+	char text[CS_CARD_TEXT_MAX];
+	struct cs_card card;
+	size_t i;
+
+	while (args->left) {
+		if (args_option(args, "--qr"))
+			options.qr = true;
+		else if (!options.card)
+			options.card = args_next(args, "CARD");
+		else
+			args_unknown(args);
+	}
+	if (!options.card)
+		args_die(args, "CARD is missing");
+	for (i = 0; i < 2; i++) {
+		int rc = cs_card_read(&card, options.card, both[i], &error);
+
+		if (rc == -ENOENT && !access(options.card, F_OK))
+			continue;
+		if (rc)
+			args_die(args, "%s", error.text);
+		json = describe(args, &card);
+		if (!options.qr && !cli->json)
+			print_object(cli, json, columns);
+		json_array_append_new(list, json);
+		if (options.qr && cs_card_print(&card, text))
+			print_qr(args, text);
+	}
+	if (!json_array_size(list))
+		args_die(args, "%s", error.text);
+	if (cli->json)
+		print_json(cli, list);
+	json_decref(list);
+	flush_output();
+	return EXIT_YES;
+}
+
+static const struct command commands[] = {
+	{ "new", make_key },
+	{ "show", show },
+	{ "export", export },
+	{ NULL, NULL },
+};
+
+/**
+ * card_command() - is this word a command about cards?
+ * @word: after "id"; in full, since it may be a file's name, too
+ *
+ * Return: the command, or NULL.
+ */
+const struct command *card_command(const char *word)
+{
+	const struct command *command;
+
+	for (command = commands; command->name; command++)
+		if (!strcmp(command->name, word))
+			return command;
+	return NULL;
+}
