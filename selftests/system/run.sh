@@ -15,7 +15,7 @@ printf 'KTAP version 1\n1..%d\n' $#
 for name; do
 	number=$((number + 1))
 	result=ok
-	timeout -k 10 600 "./$name.sh" 2>&1 | sed -u 's/^/  /'
+	timeout -k 10 900 "./$name.sh" 2>&1 | sed -u 's/^/  /'
 	[ "${PIPESTATUS[0]}" = 0 ] || {
 		result='not ok'
 		failed=1

@@ -240,8 +240,8 @@ static bool too_many(const struct peer *peer)
 	unsigned int open = 0;
 
 	for (offer = peer->daemon->offers->list; offer; offer = offer->next)
-		open += offer->peer == peer && !offer->out && !ended(offer);
-	return open > OPEN_MAX;
+		open += offer->peer == peer && !offer->out && offer->state == OFFER_BID;
+	return open >= OPEN_MAX;
 }
 
 static enum policy_reason judge(struct offer *offer)
