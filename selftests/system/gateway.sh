@@ -244,7 +244,8 @@ ingest
 wait_for 20 listens || die "the ingest does not listen"
 start a b c d
 check "sessions" all_up a 2 b 2 c 1 d 1
-check "crowdshare receivers add" cs a receivers add $destination $port "$work/i/identity.pub"
+check "crowdshare receivers add" cs a receivers add $destination $port "$work/i/identity.pub" ||
+	die "without its key nothing is promised"
 capture a: b: c: d:
 home
 tls

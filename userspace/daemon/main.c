@@ -210,20 +210,13 @@ static void on_save(evutil_socket_t fd, short what, void *data)
 
 /* --- Beginning and end --- */
 
-static int open_identity(struct daemon *daemon, struct cs_error *error)
+/* For who verifies the ledger elsewhere, and for the card of an ingest. */
+static int write_public(const struct daemon *daemon, struct cs_error *error)
 {
-	const struct config *config = &daemon->config;
 	char path[PATH_MAX], hex[2 * IDENTITY_PUBLIC_LEN + 1];
 	FILE *file;
 	int rc;
 
-	rc = identity_open(&daemon->identity, config->identity, error);
-	if (!rc && config->trust.certificate[0])
-		rc = identity_use_certificate(&daemon->identity, config->trust.certificate,
-					      error);
-	if (rc)
-		return rc;
-	/* for who verifies the ledger elsewhere */
 	path_in_state(daemon, "identity.pub", path);
 	cs_hex(hex, daemon->identity.public, IDENTITY_PUBLIC_LEN);
 	file = fopen(path, "we");
@@ -232,9 +225,21 @@ static int open_identity(struct daemon *daemon, struct cs_error *error)
 	rc = fprintf(file, "%s\n", hex) < 0 ? -EIO : 0;
 	if (fclose(file) && !rc)
 		rc = -errno;
-	if (rc)
-		return cs_error_set(error, rc, "%s: %s", path, strerror(-rc));
-	return trust_open(&daemon->trust, config, error);
+	return rc ? cs_error_set(error, rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
+static int open_identity(struct daemon *daemon, struct cs_error *error)
+{
+	const struct config *config = &daemon->config;
+	int rc;
+
+	rc = identity_open(&daemon->identity, config->identity, error);
+	if (!rc && config->trust.certificate[0])
+		rc = identity_use_certificate(&daemon->identity, config->trust.certificate,
+					      error);
+	if (!rc)
+		rc = write_public(daemon, error);
+	return rc ? rc : trust_open(&daemon->trust, config, error);
 }
 
 /* What outlives the daemon: ledger, store, data plan. */
@@ -422,6 +427,8 @@ static int run_ingest(struct daemon *daemon, struct cs_error *error)
 				    daemon->config.path);
 	rc = identity_open(&daemon->identity, daemon->config.identity, error);
 	if (!rc)
+		rc = write_public(daemon, error);
+	if (!rc)
 		rc = ingest_open(&ingest, daemon->base, &daemon->config, &daemon->identity, NULL,
 				 NULL, error);
 	if (!rc) {
@@ -452,7 +459,8 @@ static int run_node(struct daemon *daemon, struct cs_error *error)
 	}
 	rc = rc || daemon->failed;
 	close_all(daemon);
-	event_free(reload);
+	if (reload)
+		event_free(reload);
 	return rc;
 }
 
