@@ -289,6 +289,7 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 static struct deal *begin(struct daemon *daemon, struct contract *contract, struct peer *peer)
 {
 	struct deal *deal = calloc(1, sizeof(*deal));
+	bool expects;
 	size_t i;
 
 	if (!deal)
@@ -306,7 +307,8 @@ static struct deal *begin(struct daemon *daemon, struct contract *contract, stru
 	contract_uid(&deal->contract, deal->uid);
 	identity_address(deal->buyer ? deal->contract.seller : deal->contract.buyer,
 			 deal->address);
-	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+	expects = !deal->buyer && deal->contract.expiry > daemon_now();
+	for (i = 0; expects && i < deal->contract.nr_items; i++)
 		if (lacks(daemon, deal->contract.items[i].digest))
 			deal->reserved += store_cost(daemon->store, deal->contract.items[i].size);
 	deal->peer = peer;
@@ -987,9 +989,10 @@ const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *add
 	const struct deal *deal;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next) {
-		if (deal->buyer || !holds(deal, digest) ||
+		if (deal->buyer ||
 		    (address && (deal->contract.id != id ||
-				 memcmp(deal->address, address, CS_ADDR_LEN))))
+				 memcmp(deal->address, address, CS_ADDR_LEN))) ||
+		    !holds(deal, digest))
 			continue;
 		if (uid)
 			memcpy(uid, deal->uid, CONTRACT_UID_LEN);

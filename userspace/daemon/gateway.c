@@ -172,7 +172,8 @@ void gateway_message(struct daemon *daemon, const struct store_item *item)
 	struct target *target;
 	uint16_t port;
 
-	if (!gateway || !gateway_wants(gateway, item) || idset_has(&gateway->known, item->digest))
+	if (!gateway || !gateway_wants(gateway, item) ||
+	    idset_has(&gateway->known, item->digest) || idset_has(&gateway->refused, item->digest))
 		return;
 	port = receiver_port(daemon, item);
 	target = port ? target_of(gateway, item->destination, port) : NULL;
@@ -309,6 +310,7 @@ void gateway_close(struct daemon *daemon)
 	if (gateway->timer)
 		event_free(gateway->timer);
 	idset_clear(&gateway->known);
+	idset_clear(&gateway->refused);
 	SSL_CTX_free(gateway->tls);
 	free(gateway);
 	daemon->gateway = NULL;

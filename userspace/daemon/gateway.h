@@ -99,7 +99,8 @@ struct target {
  * @links: connections that there are
  * @timer: looks for what can be done
  * @looks: how often it did
- * @known: messages that are in a queue, or were refused
+ * @known: messages that are in a queue, or under way
+ * @refused: messages that an ingest will not have
  * @home: the uplink is at home
  * @why: why it is not
  */
@@ -112,6 +113,7 @@ struct gateway {
 	struct event	*timer;
 	uint64_t	looks;
 	struct idset	known;
+	struct idset	refused;
 	bool		home;
 	char		why[GATEWAY_WHY];
 };

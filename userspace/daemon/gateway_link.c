@@ -12,8 +12,8 @@
  * messages of a batch came under one contract, or under none: the receipt names it.
  *
  * The address of a message leads to its ingest; whether the one that answers there is the right one
- * only a card tells (receiver.c). If there is none, this node knows no better than to believe the
- * wired network; whoever pays compares the key of the receipt with the one in his contract.
+ * only a card tells, or for its messages a contract (receiver.c). If there is neither, this node
+ * knows no better than to believe the wired network.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +35,7 @@
 
 #define WINDOW		4		/* batches under way */
 #define BACKLOG		(1 << 20)
+#define REFUSED_MAX	65536		/* messages: 2 MiB at most */
 
 static const struct wired_limits limits = { .handshake = 15, .letter = 60, .idle = 30 };
 
@@ -91,6 +92,19 @@ static void contract_of(const struct daemon *daemon, const struct store_item *it
 		deal_sold(daemon, item->peer, item->contract, item->digest, uid);
 }
 
+static bool mismatches(const struct target *target, const uint8_t public[IDENTITY_PUBLIC_LEN])
+{
+	return memcmp(target->public, public, IDENTITY_PUBLIC_LEN);
+}
+
+/* Is the one who answers not whom the card, or the contract of a message, names? */
+static bool is_for_another(const struct target *target, const struct store_item *item)
+{
+	uint8_t named[IDENTITY_PUBLIC_LEN];
+
+	return receiver_of(target->gateway->daemon, item, named) && mismatches(target, named);
+}
+
 /**
  * struct filling - a batch that is being made
  * @batch: the batch
@@ -115,6 +129,14 @@ static bool fill_one(struct target *target, struct filling *filling)
 
 	memcpy(digest, target->queue[target->head], CS_DIGEST_LEN);
 	if (store_get(daemon->store, digest, &item) || !gateway_wants(target->gateway, &item)) {
+		target->head++;
+		idset_del(&target->gateway->known, digest);
+		return true;
+	}
+	if (is_for_another(target, &item)) {
+		/* it would be lost there, and earn nothing; a look at the store finds it again */
+		snprintf(target->why, sizeof(target->why),
+			 "its key is not the one that a contract names");
 		target->head++;
 		idset_del(&target->gateway->known, digest);
 		return true;
@@ -185,11 +207,6 @@ void gateway_pump(struct target *target)
 
 /* --- What is answered --- */
 
-static bool mismatches(const struct target *target, const uint8_t public[IDENTITY_PUBLIC_LEN])
-{
-	return memcmp(target->public, public, IDENTITY_PUBLIC_LEN);
-}
-
 static void on_receipt(struct target *target, const struct proto_receipt *receipt)
 {
 	struct cs_error error = { "" };
@@ -240,7 +257,11 @@ static bool on_state(struct target *target, const uint8_t *digest, enum proto_ac
 		target->delivered++;
 		return false;
 	}
-	/* it stays known, so that it is not brought again */
+	/* not brought again, unless so many are refused that room is needed to remember them */
+	if (gateway->refused.count >= REFUSED_MAX)
+		idset_clear(&gateway->refused);
+	idset_add(&gateway->refused, digest);
+	idset_del(&gateway->known, digest);
 	target->refused++;
 	log_info("gateway: message %02x%02x%02x%02x... is refused: %s", digest[0], digest[1],
 		 digest[2], digest[3], reasons[state]);

@@ -172,11 +172,11 @@ static void test_the_whole_way(void **state)
 #define RATE	(1 << 20)	/* a millipoint a byte */
 #define SIZE	1000
 
-static struct contract contracts[3];
+static struct contract contracts[4];
 
 /* A contract between Bob, who buys, and Alice, as it stands in both ledgers. */
 static void sign_contract(struct contract *contract, uint32_t id, const uint8_t *address,
-			  int64_t created, int64_t expiry)
+			  const uint8_t *key, int64_t created, int64_t expiry)
 {
 	struct identity *bob = &nodes[BOB].daemon.identity, *alice = &nodes[ALICE].daemon.identity;
 	size_t i;
@@ -185,7 +185,7 @@ static void sign_contract(struct contract *contract, uint32_t id, const uint8_t 
 	memcpy(contract->buyer, bob->public, IDENTITY_PUBLIC_LEN);
 	memcpy(contract->seller, alice->public, IDENTITY_PUBLIC_LEN);
 	memcpy(contract->destination, address, CS_ADDR_LEN);
-	memcpy(contract->receiver, receiver.public, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->receiver, key, IDENTITY_PUBLIC_LEN);
 	contract->id = id;
 	contract->rate = RATE;
 	contract->created = created;
@@ -214,6 +214,7 @@ static void restart_two(void)
 static int set_up_two(void **state)
 {
 	static const uint8_t elsewhere[CS_ADDR_LEN] = { 0x20, 1 };
+	const uint8_t *key = receiver.public;
 	int64_t now = time(NULL);
 
 	nodes_set_up(state);
@@ -222,10 +223,13 @@ static int set_up_two(void **state)
 	service_port = 35254;
 	node_start(BOB);
 	node_start(ALICE);
-	sign_contract(&contracts[0], 1, loopback, now, now + 3600);
-	sign_contract(&contracts[1], 2, elsewhere, now, now + 3600);
+	sign_contract(&contracts[0], 1, loopback, key, now, now + 3600);
+	sign_contract(&contracts[1], 2, elsewhere, key, now, now + 3600);
 	/* one that expired long ago, for which receipts were still due */
-	sign_contract(&contracts[2], 3, loopback, now - 9000, now - 4000);
+	sign_contract(&contracts[2], 3, loopback, key, now - 9000, now - 4000);
+	/* and one whose receiver is not the one who answers at its destination */
+	sign_contract(&contracts[3], 4, loopback, nodes[BOB].daemon.identity.public, now,
+		      now + 3600);
 	restart_two();
 	return 0;
 }
@@ -234,7 +238,7 @@ static int tear_down_two(void **state)
 {
 	int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 4; i++)
 		contract_free(&contracts[i]);
 	return tear_down(state);
 }
@@ -572,6 +576,46 @@ static void test_own_messages(void **state)
 	assert_int_equal(receipt_stats(&nodes[BOB].daemon)->delivered, 1);
 }
 
+static bool no_contract_names_it(void)
+{
+	json_t *json = gateway_json(&nodes[ALICE].daemon);
+	json_t *target = json_array_get(json_object_get(json, "targets"), 0);
+	const char *why = json_string_value(json_object_get(target, "why"));
+	bool says = why && strstr(why, "not the one that a contract names");
+
+	json_decref(json);
+	return says;
+}
+
+static bool something_came(void)
+{
+	return ingest_stats(ingest)->deliveries;
+}
+
+/* Who answers at the destination with another key than a contract names is not given its messages. */
+static void test_other_receiver(void **state)
+{
+	struct store_item item;
+
+	(void)state;
+	service_start("");
+	nodes[ALICE].daemon.config.gateway = nodes[GATE].daemon.config.gateway;
+	restart_two();
+	alice_holds(&contracts[3], COUNT);
+	restart_two();
+	run_until(no_contract_names_it(), 5000);
+	nodes_run(50);
+	assert_int_equal(ingest_stats(ingest)->deliveries, 0);
+	assert_int_equal(store_get(nodes[ALICE].daemon.store, contracts[3].items[0].digest, &item),
+			 0);
+	assert_false(item.flags & STORE_DELIVERED);
+	/* those of the contract that names it are brought */
+	alice_holds(&contracts[0], COUNT);
+	restart_two();
+	run_until(something_came(), 5000);
+	memset(&nodes[ALICE].daemon.config.gateway, 0, sizeof(struct config_gateway));
+}
+
 /* A peer that sends more than its share is not listened to, and not answered. */
 static void test_too_many(void **state)
 {
@@ -602,6 +646,7 @@ int main(void)
 		TWO(test_after_a_notice),
 		TWO(test_notice_and_card),
 		TWO(test_own_messages),
+		TWO(test_other_receiver),
 		TWO(test_too_many),
 	};
 
