@@ -64,7 +64,11 @@ inbox() {
 }
 
 # took: exactly what a has sent so far, each once.
-took() { inbox | diff - <(sort "$work"/sent.*) | head -n 3 | tee "$work/diff"; [ ! -s "$work/diff" ]; }
+took() {
+	inbox | diff - <(sort "$work"/sent.*) | head -n 3 >"$work/diff"
+	cat "$work/diff"
+	[ ! -s "$work/diff" ]
+}
 
 # --- What the nodes know ---
 
@@ -106,7 +110,7 @@ same() {
 
 # paid BUYER SELLER COUNT: all that was promised was earned, once, and both say so.
 paid() {
-	check "$1 and $2: the ledgers agree, entry by entry" wait_for 30 same "$1" "$2" ||
+	check "$1 and $2: the ledgers agree, entry by entry" wait_for 60 same "$1" "$2" ||
 		logs "$1" "$2"
 	check "$1 and $2: all that was promised was earned" \
 		cmp "$work/$1.promised" "$work/$1.earned"
@@ -138,20 +142,20 @@ home() {
 	send -S 1 -c 40 --rate 400
 	mv "$work/sent" "$work/sent.1"
 	check "a's messages get to c, under contract, and to d" wait_for 60 holds c 40 || logs a b c
-	check "d holds them, too" wait_for 30 holds d 40
+	check "d holds them, too" wait_for 60 holds d 40
 	sleep 2
 	expect "c is not at home: it says so" "$(get c .home gateway)" false
 	expect "and delivers nothing" "$(inbox | grep -c .)" 0
 	ip netns exec i dumpcap -q -i net0 -w "$work/wire.pcap" 2>/dev/null &
 	background+=($!)
-	wait_for 10 test -s "$work/wire.pcap" || die dumpcap
+	wait_for 60 test -s "$work/wire.pcap" || die dumpcap
 	settings c "$(gets 2) $(uplink 2001:db8:99::/48 "$(mac i net0)")"
 	check "at home: all is delivered, and a has receipts" wait_for 60 delivered 40 ||
 		logs a b c i
 	kill "${background[-1]}"
 	wait "${background[-1]}"
 	check "the ingest has each once" took
-	check "holders cancel" wait_for 30 none_holds a b c d || logs b d
+	check "holders cancel" wait_for 60 none_holds a b c d || logs b d
 	expect "c: the target's counters" "$(target c delivered) $(target c receipted)" '40 40'
 	expect "a: delivered by c, over two hops" "$(get a \
 		'[.[] | "\(.deliverer) \(.hops)"] | unique | join(" ")' receipts delivered)" \
@@ -179,9 +183,9 @@ twice() {
 	send -S 2 -c 20 --rate 400
 	mv "$work/sent" "$work/sent.2"
 	check "again c and d hold what a sends" wait_for 60 holds c 20
-	check "both of them" wait_for 30 holds d 20
+	check "both of them" wait_for 60 holds d 20
 	ip -n a link set a-d down
-	check "d is cut off" wait_for 30 has_peers d 0
+	check "d is cut off" wait_for 60 has_peers d 0
 	ingest
 	check "c delivers" wait_for 60 delivered 60 || logs a c i
 	same a b
@@ -195,7 +199,7 @@ twice() {
 		logs d i
 	expect "and not receipted" "$(target d receipted)" 0
 	check "the ingest has each once" took
-	check "d drops them" wait_for 30 holds d 0
+	check "d drops them" wait_for 60 holds d 0
 	ip -n a link set a-d up
 	check "d is back" wait_for 60 has_peers d 1
 	check "a's ledger and b's agree" same a b
@@ -216,7 +220,7 @@ killed() {
 	done
 	wait $!
 	mv "$work/sent" "$work/sent.3"
-	check "$kills kills of the ingest: all is delivered" wait_for 120 delivered 1560 ||
+	check "$kills kills of the ingest: all is delivered" wait_for 240 delivered 1560 ||
 		logs a b c i
 	note "$(target c delivered) delivered, $(target c receipted) with a receipt," \
 		"$(receipts b repeated) receipts came again"
@@ -241,7 +245,7 @@ conf c "$(gets 2) $(uplink 2001:db8:99::/48 02:00:00:00:00:01)"
 conf d "$(gets 2)"
 ingest_conf
 ingest
-wait_for 20 listens || die "the ingest does not listen"
+wait_for 60 listens || die "the ingest does not listen"
 start a b c d
 check "sessions" all_up a 2 b 2 c 1 d 1
 check "crowdshare receivers add" cs a receivers add $destination $port "$work/i/identity.pub" ||

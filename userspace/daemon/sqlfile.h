@@ -42,7 +42,7 @@ struct sqlfile_schema {
 struct sqlfile {
 	const struct sqlfile_schema	*schema;
 	char				path[PATH_MAX];
-	sqlite3				*db;
+	struct sqlite3			*db;
 	sqlite3_stmt			*statement[SQLFILE_STATEMENTS];
 };
 

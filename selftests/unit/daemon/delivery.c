@@ -592,7 +592,7 @@ static bool something_came(void)
 	return ingest_stats(ingest)->deliveries;
 }
 
-/* Who answers at the destination with another key than a contract names is not given its messages. */
+/* Who answers with another key than a contract names is not given its messages. */
 static void test_other_receiver(void **state)
 {
 	struct store_item item;

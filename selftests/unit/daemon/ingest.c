@@ -346,7 +346,7 @@ static size_t read_inbox(void)
 	return nr_inbox;
 }
 
-/* Somebody takes the messages out of the inbox, as it is now: whatever is there twice was doubled. */
+/* Somebody takes the messages out of the inbox as it is now: what is there twice was doubled. */
 static void take_inbox(unsigned int round)
 {
 	char command[512];
