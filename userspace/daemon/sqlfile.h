@@ -42,8 +42,8 @@ struct sqlfile_schema {
 struct sqlfile {
 	const struct sqlfile_schema	*schema;
 	char				path[PATH_MAX];
-	struct sqlite3			*db;
-	sqlite3_stmt			*statement[SQLFILE_STATEMENTS];
+	sqlite3				*db;
+	struct sqlite3_stmt		*statement[SQLFILE_STATEMENTS];
 };
 
 int sqlfile_open(struct sqlfile *file, const struct sqlfile_schema *schema, const char *path,
