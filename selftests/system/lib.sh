@@ -154,10 +154,11 @@ all_up() {
 	done
 }
 
+# logs NODE...: the last lines of their logs, but for what the test itself asked.
 logs() {
 	local name
 	for name; do
 		note "log of $name:"
-		tail -n "${2-30}" "$work/$name/log" | sed 's/^/#   /'
+		grep -v 'debug: control: ' "$work/$name/log" | tail -n 30 | sed 's/^/#   /'
 	done
 }

@@ -90,6 +90,9 @@ int cli_contracts(struct cli *cli, struct args *args);
 int cli_store(struct cli *cli, struct args *args);
 int cli_ledger(struct cli *cli, struct args *args);
 int cli_policy(struct cli *cli, struct args *args);
+int cli_gateway(struct cli *cli, struct args *args);
+int cli_receipts(struct cli *cli, struct args *args);
+int cli_receivers(struct cli *cli, struct args *args);
 int cli_ca(struct cli *cli, struct args *args);
 int cli_id(struct cli *cli, struct args *args);
 

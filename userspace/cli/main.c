@@ -15,7 +15,7 @@
 static const char usage[] =
 	"Usage: crowdshare [OPTIONS] OBJECT { COMMAND | help }\n"
 	"       OBJECT := { status | peers | offers | contracts | store | ledger | policy |\n"
-	"                   ca | id }\n"
+	"                   gateway | receipts | receivers | ca | id }\n"
 	"       OPTIONS := { -j, --json        print JSON\n"
 	"                    -p, --pretty      and indent it\n"
 	"                    -d, --details     print what is long, too\n"
@@ -43,6 +43,9 @@ static const struct command objects[] = {
 	{ "store", cli_store },
 	{ "ledger", cli_ledger },
 	{ "policy", cli_policy },
+	{ "gateway", cli_gateway },
+	{ "receipts", cli_receipts },
+	{ "receivers", cli_receivers },
 	{ "ca", cli_ca },
 	{ "id", cli_id },
 	{ "help", print_usage },

@@ -25,13 +25,15 @@
 #include "lib/hex.h"
 
 static const char usage[] =
-	"Usage: csnl send dev DEV to ADDR [slice N] [lifetime SEC] [rate MBIT] [hops N]\n"
-	"                 [chunk BYTES] [via LLADDR] [name NAME] [-q|--no-progress] FILE\n"
+	"Usage: csnl send dev DEV to ADDR [port N] [slice N] [lifetime SEC] [rate MBIT]\n"
+	"                 [hops N] [chunk BYTES] [via LLADDR] [name NAME] [-q|--no-progress]\n"
+	"                 FILE\n"
 	"Cuts FILE (- is standard input) into messages and sends them into DEV: a field test,\n"
 	"plain and unencrypted: every node on the way can read and keep the file.\n"
-	"ADDR is the IPv6 address of the recipient. A message carries at most N bytes (1234) and\n"
-	"lives SEC seconds (3600); MBIT per second are sent (100; 0: as fast as it goes);\n"
-	"messages pass at most N relays (255: no limit). With via, to that neighbour only.\n";
+	"ADDR is the IPv6 address of the recipient; a gateway delivers to it at port N (0: none\n"
+	"does). A message carries at most N bytes (1234) and lives SEC seconds (3600); MBIT per\n"
+	"second are sent (100; 0: as fast as it goes); messages pass at most N relays (255: no\n"
+	"limit). With via, to that neighbour only.\n";
 
 #define BATCH		64
 #define RATE_DEFAULT	100
@@ -102,7 +104,9 @@ static void parse_name(struct args *args, struct sending *s)
 
 static bool parse_number(struct args *args, struct sending *s)
 {
-	if (args_option(args, "slice"))
+	if (args_option(args, "port"))
+		s->template.message.port = args_number(args, "port", 1, UINT16_MAX);
+	else if (args_option(args, "slice"))
 		s->slice = args_number(args, "slice", 1, CS_SLICE_MAX);
 	else if (args_option(args, "lifetime"))
 		s->lifetime = args_number(args, "lifetime", 1, CROWDSHARE_LIFETIME_LIMIT);

@@ -2,9 +2,10 @@
 /*
  * Notices that messages were delivered: they spread, and holders drop them.
  *
- * The destination of a message is the hash of a public key; who has that key signs the digests of
- * what arrived. So a notice proves itself, and can be passed on by whoever: each node passes what
- * is news to it to all its peers but the one who told.
+ * The destination of a message is the hash of a public key, or a wired one whose key a card names
+ * (receiver.c); who has that key signs the digests of what arrived. So a notice proves itself, and
+ * can be passed on by whoever: each node passes what is news to it to all its peers but the one who
+ * told.
  *
  * A notice names digests only, and who signs it may have made up the claim that they were his. A
  * node that holds a message can tell: its destination is the signer's address, or the notice is
@@ -12,8 +13,13 @@
  * message, and compares when it comes: then it is proven, or forgotten. So nobody can suppress what
  * is not his.
  *
- * In the store a notice is a tombstone, with the letter as it goes over a session. Their number is
- * bounded by the configuration, and their rate by the peer's bucket.
+ * A relay has no card of the destination, but the contract under which a message came names a key.
+ * A notice by that key has the message dropped: its buyer wants it so. It stays a claim, since
+ * others may send the same message.
+ *
+ * In the store a notice is a tombstone, with the letter as it goes over a session, and with who
+ * gave the message, so that a receipt finds its way back. Their number is bounded by the
+ * configuration, and their rate by the peer's bucket.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,10 +28,12 @@
 #include "daemon/cancel.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
+#include "daemon/notice.h"
+#include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receiver.h"
 
-#define CONTEXT		"crowdshare cancel v1"
-#define BATCH_MAX	64
+#define BATCH_MAX	PROTO_DIGESTS_MAX
 #define BATCH_MSEC	200
 #define NOTICES_RATE	2000	/* digests a second taken from one peer */
 
@@ -43,16 +51,7 @@ struct cancel {
 	struct event	*timer;
 };
 
-/* What is signed: the latest expiry, then the digests. */
-static size_t signed_data(uint8_t *data, uint64_t expiry, const uint8_t *digests, size_t count)
-{
-	int i;
-
-	for (i = 0; i < 8; i++)
-		data[i] = expiry >> (56 - 8 * i);
-	memcpy(data + 8, digests, count * CS_DIGEST_LEN);
-	return 8 + count * CS_DIGEST_LEN;
-}
+static const uint8_t nobody[STORE_PEER_LEN];
 
 static void tell_all(struct daemon *daemon, const struct peer *but,
 		     const struct proto_letter *letter)
@@ -64,19 +63,30 @@ static void tell_all(struct daemon *daemon, const struct peer *but,
 			session_send(peer->session, letter);
 }
 
+/* Is a message for the signer of a notice, as its buyer says? */
+static bool bought_for(struct daemon *daemon, const struct store_item *item,
+		       const uint8_t public[IDENTITY_PUBLIC_LEN])
+{
+	const struct contract *contract;
+
+	contract = deal_sold(daemon, item->peer, item->contract, item->digest, NULL);
+	return contract && contract_receiver_is(contract, public);
+}
+
 /* Buries one digest; tells whether that was news. */
-static bool bury(struct daemon *daemon, const uint8_t *digest, struct store_notice *notice)
+static bool bury(struct daemon *daemon, const uint8_t *digest, const uint8_t *public,
+		 struct store_notice *notice)
 {
 	struct store_item item;
 	bool held, news;
 
 	held = !store_get(daemon->store, digest, &item);
-	if (held && memcmp(item.destination, notice->address, CS_ADDR_LEN))
+	notice->proven = held && receiver_proves(daemon, &item, public);
+	if (held && !notice->proven && !bought_for(daemon, &item, public))
 		return false;
 	news = cancel_state(daemon, digest) == CANCEL_NONE;
 	if (!held && !news)
 		return false;
-	notice->proven = held;
 	if (store_cancel(daemon->store, digest, notice))
 		return false;
 	/* what is not remembered is news each time, and would go round and round */
@@ -98,7 +108,7 @@ static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 	notice.letter = encoded + 4;
 	notice.len = len - 4;
 	for (i = 0; i < cancel->nr_digests; i++)
-		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, &notice);
+		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, cancel->public, &notice);
 	free(encoded);
 	intake_changed(daemon);
 	return news;
@@ -107,21 +117,17 @@ static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 static void on_batch(evutil_socket_t fd, short what, void *data)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL };
-	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
 	struct daemon *daemon = data;
 	struct cancel *cancel = daemon->cancel;
-	size_t len;
 
 	(void)fd;
 	(void)what;
 	if (!cancel->count)
 		return;
-	memcpy(letter.cancel.public, daemon->identity.public, IDENTITY_PUBLIC_LEN);
 	letter.cancel.expiry = cancel->expiry;
 	letter.cancel.digests = cancel->digests[0];
 	letter.cancel.nr_digests = cancel->count;
-	len = signed_data(buffer, cancel->expiry, cancel->digests[0], cancel->count);
-	if (identity_sign(&daemon->identity, CONTEXT, buffer, len, letter.cancel.signature)) {
+	if (notice_sign(&letter.cancel, &daemon->identity)) {
 		log_error("a notice of delivery can't be signed");
 	} else {
 		apply(daemon, &letter);
@@ -197,26 +203,41 @@ void cancel_delivered(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]
  */
 void cancel_letter(struct peer *peer, const struct proto_cancel *cancel)
 {
-	struct proto_letter letter = { .type = PROTO_CANCEL, .cancel = *cancel };
-	uint8_t buffer[8 + BATCH_MAX * CS_DIGEST_LEN];
-	struct daemon *daemon = peer->daemon;
-	size_t len;
+	struct cs_error error = { "" };
 
-	peer->notices.rate = NOTICES_RATE;
+	policy_bucket_set(&peer->notices, NOTICES_RATE, daemon_ticks());
 	if (!policy_bucket_take(&peer->notices, cancel->nr_digests, daemon_ticks())) {
 		log_debug("%s: too many notices of delivery", peer_label(peer));
 		return;
 	}
-	if (cancel->nr_digests > BATCH_MAX || cancel->expiry < daemon_now() ||
+	if (cancel_notice(peer->daemon, peer, cancel, &error) == -EBADMSG)
+		log_warning("%s: %s", peer_label(peer), error.text);
+}
+
+/**
+ * cancel_notice() - somebody says that messages were delivered
+ * @daemon: who is told
+ * @from: the peer that says so, NULL: somebody else; all other peers are told
+ * @cancel: the notice
+ * @error: gets what is wrong with it
+ *
+ * Return: 0; -EINVAL: it can't be, or is too old; -EBADMSG: its signature is wrong.
+ */
+int cancel_notice(struct daemon *daemon, const struct peer *from,
+		  const struct proto_cancel *cancel, struct cs_error *error)
+{
+	struct proto_letter letter = { .type = PROTO_CANCEL, .cancel = *cancel };
+
+	if (cancel->expiry < daemon_now() ||
 	    cancel->expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
-		return;
-	len = signed_data(buffer, cancel->expiry, cancel->digests, cancel->nr_digests);
-	if (!identity_verify(cancel->public, CONTEXT, buffer, len, cancel->signature)) {
-		log_warning("%s: a notice of delivery with a wrong signature", peer_label(peer));
-		return;
-	}
+		return cs_error_set(error, -EINVAL,
+				    "a notice of delivery that has expired, or lives too long");
+	if (!notice_verify(cancel))
+		return cs_error_set(error, -EBADMSG,
+				    "a notice of delivery with a wrong signature");
 	if (apply(daemon, &letter))
-		tell_all(daemon, peer, &letter);
+		tell_all(daemon, from, &letter);
+	return 0;
 }
 
 /**
@@ -238,30 +259,64 @@ enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix)
 /**
  * cancel_holds() - does a notice hold for a message that has come in?
  * @daemon: whose store to look into
- * @prefix: beginning of its digest
- * @destination: of the message
+ * @item: the message
  *
  * A claim of the destination is proven by this; one of somebody else is forgotten.
  *
  * Return: true: the message was delivered.
  */
-bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
-		  const uint8_t destination[CS_ADDR_LEN])
+bool cancel_holds(struct daemon *daemon, const struct store_item *item)
 {
+	uint8_t key[IDENTITY_PUBLIC_LEN], address[CS_ADDR_LEN];
 	struct store_notice notice;
 
-	if (store_cancelled(daemon->store, prefix, &notice))
+	if (store_cancelled(daemon->store, item->digest, &notice))
 		return false;
-	if (memcmp(notice.address, destination, CS_ADDR_LEN)) {
-		store_uncancel(daemon->store, prefix);
+	memcpy(address, item->destination, CS_ADDR_LEN);
+	if (receiver_known(daemon, item->destination, receiver_port(daemon, item), key))
+		identity_address(key, address);
+	if (memcmp(notice.address, address, CS_ADDR_LEN)) {
+		store_uncancel(daemon->store, item->digest);
 		intake_changed(daemon);
 		return false;
 	}
 	if (!notice.proven) {
-		store_prove(daemon->store, prefix);
+		store_prove(daemon->store, item->digest);
 		intake_changed(daemon);
 	}
 	return true;
+}
+
+/**
+ * cancel_given() - who gave a message to this node?
+ * @daemon: whose store to look into
+ * @digest: of the message, which is held, or was until it was delivered
+ * @given: gets what is known
+ *
+ * Return: whether anything is.
+ */
+bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
+		  struct store_given *given)
+{
+	struct store_notice notice;
+	struct store_item item;
+
+	memset(given, 0, sizeof(*given));
+	if (!store_get(daemon->store, digest, &item)) {
+		given->own = item.flags & STORE_OWN;
+		given->port = receiver_port(daemon, &item);
+		given->contract = item.contract;
+		memcpy(given->peer, item.peer, sizeof(given->peer));
+		memcpy(given->destination, item.destination, CS_ADDR_LEN);
+	} else if (!store_cancelled(daemon->store, digest, &notice) && notice.given.known) {
+		*given = notice.given;
+	} else {
+		return false;
+	}
+	/* a neighbour without a session, written as its link-local address, can't be told */
+	given->known = given->own ||
+		       (memcmp(given->peer, nobody, sizeof(nobody)) && given->peer[0] == 0xfd);
+	return given->known;
 }
 
 /**

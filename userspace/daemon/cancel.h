@@ -16,6 +16,9 @@ void cancel_close(struct daemon *daemon);
 void cancel_delivered(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN], uint64_t expiry);
 /* A peer says so. */
 void cancel_letter(struct peer *peer, const struct proto_cancel *cancel);
+/* So does whoever else: the ingest that a gateway serves. 0, or why the notice is nothing. */
+int cancel_notice(struct daemon *daemon, const struct peer *from,
+		  const struct proto_cancel *cancel, struct cs_error *error);
 
 /**
  * enum cancel_state - what is known of an id
@@ -27,9 +30,12 @@ enum cancel_state {
 };
 
 enum cancel_state cancel_state(struct daemon *daemon, const uint8_t *prefix);
-bool cancel_holds(struct daemon *daemon, const uint8_t *prefix,
-		  const uint8_t destination[CS_ADDR_LEN]);
+bool cancel_holds(struct daemon *daemon, const struct store_item *item);
 /* Tells a peer that holds it, unless the notice is among those it was @told. */
 void cancel_tell(struct peer *peer, const uint8_t *prefix, struct idset *told);
+
+/* Who gave a message that is held, or was until it was delivered. */
+bool cancel_given(struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN],
+		  struct store_given *given);
 
 #endif /* CSD_CANCEL_H */

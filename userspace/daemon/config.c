@@ -29,6 +29,8 @@
 #define SHOWN		40			/* of a text that is wrong */
 #define DAY		86400u
 #define YEAR		(365 * DAY)
+#define BATCH_MAX	64	/* PROTO_BATCH_MAX */
+#define RATE_MIN	65536	/* so that the largest letter is through in time */
 #define MIB		(1ull << 20)
 #define PIB		(1ull << 50)
 #define POINTS_MAX	1000000000000ull	/* in millipoints: a thousand million points */
@@ -211,6 +213,13 @@ static const struct item store_items[] = {
 	{ .name = NULL }
 };
 
+/* where the lengths of lists are, and what goes with an address */
+static const size_t nr_deny = offsetof(struct config, policy.nr_deny);
+static const size_t nr_served = offsetof(struct config, gateway.nr_destinations);
+static const size_t nr_networks = offsetof(struct config, gateway.nr_networks);
+static const size_t nr_taken = offsetof(struct config, ingest.nr_destinations);
+static const size_t listen_port = offsetof(struct config, ingest.port);
+
 static const struct item market_items[] = {
 	{ "rates", item_list, AT(config, policy.rates), .more = &rate_list },
 	{ .name = NULL }
@@ -240,7 +249,8 @@ static const struct item policy_items[] = {
 	{ "plan", item_group, .more = plan_items },
 	{ "offers", item_quantity, AT(config, policy.offers), 0, UINT32_MAX, &quantity_number },
 	{ "min-rating", item_quantity, AT(config, policy.min_rating), 0, 10000, &quantity_percent },
-	{ .name = "deny-destinations", .read = item_prefixes },
+	{ "deny-destinations", item_prefixes, AT(config, policy.deny_destinations),
+	  .more = &nr_deny },
 	{ "contract-time", item_quantity, AT(config, policy.contract_time), 1, YEAR,
 	  &quantity_time },
 	{ .name = NULL }
@@ -252,6 +262,29 @@ static const struct item offer_items[] = {
 	{ "budget", item_quantity, AT(config, offers.budget), 0, POINTS_MAX, &quantity_points },
 	{ "ask", item_bool, AT(config, offers.ask) },
 	{ "wait", item_quantity, AT(config, offers.wait), 1, DAY, &quantity_time },
+	{ .name = NULL }
+};
+
+static const struct item gateway_items[] = {
+	{ "interface", item_interface, AT(config, gateway.interface), .required = true },
+	{ "destinations", item_prefixes, AT(config, gateway.destinations), .more = &nr_served,
+	  .required = true },
+	{ "networks", item_networks, AT(config, gateway.networks), .more = &nr_networks },
+	{ "metered", item_bool, AT(config, gateway.metered) },
+	{ "batch", item_quantity, AT(config, gateway.batch), 1, BATCH_MAX, &quantity_number },
+	{ .name = NULL }
+};
+
+static const struct item ingest_items[] = {
+	{ "listen", item_listen, AT(config, ingest.address), .more = &listen_port },
+	{ "inbox", item_path, AT(config, ingest.inbox), .max = STATE_MAX, .required = true },
+	{ "bytes", item_quantity, AT(config, ingest.bytes), MIB, PIB, &quantity_size },
+	{ "connections", item_quantity, AT(config, ingest.connections), 1, 65536,
+	  &quantity_number },
+	{ "per-source", item_quantity, AT(config, ingest.per_source), 1, 65536,
+	  &quantity_number },
+	{ "rate", item_quantity, AT(config, ingest.rate), 0, PIB, &quantity_size },
+	{ "destinations", item_prefixes, AT(config, ingest.destinations), .more = &nr_taken },
 	{ .name = NULL }
 };
 
@@ -268,6 +301,8 @@ static const struct item items[] = {
 	{ "market", item_group, .more = market_items },
 	{ "policy", item_group, .more = policy_items },
 	{ "offers", item_group, .more = offer_items },
+	{ "gateway", item_group, .more = gateway_items },
+	{ "ingest", item_group, .more = ingest_items },
 	{ .name = NULL }
 };
 
@@ -300,6 +335,11 @@ static void set_defaults(struct config *config)
 	config->policy.offers = 10;
 	config->policy.contract_time = DAY / 2;
 	config->offers.wait = 60;
+	config->gateway.batch = BATCH_MAX;
+	config->ingest.port = 35254;
+	config->ingest.bytes = 1024 * MIB;
+	config->ingest.connections = 256;
+	config->ingest.per_source = 16;
 }
 
 /* What is named after the state directory, unless the file names it. */
@@ -345,6 +385,9 @@ static int check_together(const struct reader *reader, const struct config *conf
 	if (config->trust.mode == TRUST_CA && !*config->trust.ca)
 		return item_fail(reader, find(reader, "trust.mode", "trust"),
 				 "mode \"ca\" needs the community's certificate: ca = \"FILE\"");
+	if (config->ingest.rate && config->ingest.rate < RATE_MIN)
+		return item_fail(reader, find(reader, "ingest.rate", "ingest"),
+				 "rate must be 0, no limit, or at least 64KiB");
 	for (i = 0; i < config->nr_ports; i++)
 		if (!strcmp(config->ports[i].interface, config->device.name))
 			return item_fail(reader, find(reader, "ports", "device.name"),
@@ -598,6 +641,9 @@ void config_free(struct config *config)
 	free(config->trust.peers);
 	free(config->policy.rates);
 	free(config->policy.deny_destinations);
+	free(config->gateway.destinations);
+	free(config->gateway.networks);
+	free(config->ingest.destinations);
 	memset(config, 0, sizeof(*config));
 }
 

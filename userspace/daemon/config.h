@@ -138,6 +138,16 @@ struct config_rate {
 };
 
 /**
+ * struct config_prefix - an IPv6 prefix
+ * @address: its bits, and zeros
+ * @len: how many bits it has
+ */
+struct config_prefix {
+	uint8_t	address[16];
+	uint8_t	len;
+};
+
+/**
  * struct config_policy - policy {} and market {}: what this node takes, and for how much
  * @position: geohash of where it is, "": unknown
  * @rates: the market; the longest prefix of @position holds
@@ -170,10 +180,7 @@ struct config_policy {
 	uint64_t		plan_overage;
 	uint32_t		offers;
 	uint32_t		min_rating;
-	struct config_prefix {
-		uint8_t		address[16];
-		uint8_t		len;
-	}			*deny_destinations;
+	struct config_prefix	*deny_destinations;
 	size_t			nr_deny;
 	uint32_t		contract_time;
 };
@@ -194,6 +201,62 @@ struct config_offers {
 };
 
 /**
+ * struct config_network - an entry of gateway { networks () }: how a home network is known
+ * @router: by the MAC of the router that the default route leads to; else by @prefix
+ * @lladdr: that MAC
+ * @prefix: in which the uplink has an address
+ */
+struct config_network {
+	bool			router;
+	uint8_t			lladdr[6];
+	struct config_prefix	prefix;
+};
+
+/**
+ * struct config_gateway - gateway {}
+ * @interface: the uplink, "": not a gateway
+ * @destinations: prefixes of destinations that are served
+ * @nr_destinations: number of @destinations
+ * @networks: home networks; none: any network will do
+ * @nr_networks: number of @networks
+ * @metered: bytes cost something: only what this node sent or is paid for is delivered
+ * @batch: messages that are delivered at once, at most
+ */
+struct config_gateway {
+	char			interface[IFNAMSIZ];
+	struct config_prefix	*destinations;
+	size_t			nr_destinations;
+	struct config_network	*networks;
+	size_t			nr_networks;
+	bool			metered;
+	uint32_t		batch;
+};
+
+/**
+ * struct config_ingest - ingest {}
+ * @inbox: directory of messages, "": not an ingest
+ * @address: where it listens
+ * @port: likewise; also the port of the messages that it takes
+ * @bytes: that may wait in @inbox
+ * @connections: in all
+ * @per_source: of one source, a /64
+ * @rate: bytes a second taken on one connection, 0: no limit
+ * @destinations: prefixes that it takes messages for besides the address that was connected to
+ * @nr_destinations: number of @destinations
+ */
+struct config_ingest {
+	char			inbox[PATH_MAX];
+	uint8_t			address[16];
+	uint16_t		port;
+	uint64_t		bytes;
+	uint32_t		connections;
+	uint32_t		per_source;
+	uint64_t		rate;
+	struct config_prefix	*destinations;
+	size_t			nr_destinations;
+};
+
+/**
  * struct config - the whole file
  * @path: where it was read from
  * @level: what is logged
@@ -208,6 +271,8 @@ struct config_offers {
  * @store: store {}
  * @policy: policy {} and market {}
  * @offers: offers {}
+ * @gateway: gateway {}
+ * @ingest: ingest {}
  */
 struct config {
 	char			path[PATH_MAX];
@@ -223,6 +288,8 @@ struct config {
 	struct config_store	store;
 	struct config_policy	policy;
 	struct config_offers	offers;
+	struct config_gateway	gateway;
+	struct config_ingest	ingest;
 };
 
 /* Not config_read(): libconfig has a function of that name. */

@@ -372,23 +372,39 @@ int item_address(const struct reader *reader, const config_setting_t *setting,
 	return 0;
 }
 
-/** item_prefixes() - read deny-destinations, a list or an array of IPv6 prefixes */
+/* The elements of a list or an array of texts, @size bytes each, to where @item says. */
+static int new_list(const struct reader *reader, const config_setting_t *setting,
+		    const struct item *item, void *base, size_t size, const char *example)
+{
+	int count = config_setting_length(setting);
+	void *elements;
+	size_t n;
+
+	if (!config_setting_is_list(setting) && !config_setting_is_array(setting))
+		return item_fail(reader, setting, "must be a list: ( %s, ... )", example);
+	elements = calloc(count ? count : 1, size);
+	if (!elements)
+		return no_memory(reader);
+	/* whatever happens: config_free() finds them */
+	n = count;
+	memcpy(value_of(item, base), &elements, sizeof(elements));
+	memcpy((char *)base + *(const size_t *)item->more, &n, sizeof(n));
+	return count;
+}
+
+/** item_prefixes() - read a list of IPv6 prefixes; more is the offset of their number */
 int item_prefixes(const struct reader *reader, const config_setting_t *setting,
 		  const struct item *item, void *base)
 {
-	int i, rc, count = config_setting_length(setting);
 	struct config_prefix *prefixes;
-	struct config *config = base;
 	char is[SHOWN + 1];
 	const char *text;
+	int i, rc, count;
 
-	if (!config_setting_is_list(setting) && !config_setting_is_array(setting))
-		return item_fail(reader, setting, "must be a list: ( \"fd12::/16\", ... )");
-	prefixes = calloc(count ? count : 1, sizeof(*prefixes));
-	if (!prefixes)
-		return no_memory(reader);
-	config->policy.deny_destinations = prefixes;
-	config->policy.nr_deny = count;
+	count = new_list(reader, setting, item, base, sizeof(*prefixes), "\"fd12::/16\"");
+	if (count < 0)
+		return count;
+	memcpy(&prefixes, value_of(item, base), sizeof(prefixes));
 	for (i = 0; i < count; i++) {
 		const config_setting_t *element = config_setting_get_elem(setting, i);
 
@@ -401,6 +417,54 @@ int item_prefixes(const struct reader *reader, const config_setting_t *setting,
 					 "\"%s\" has bits beyond the length of the prefix" :
 					 "\"%s\" is not an IPv6 prefix, as \"fd12::/16\"", is);
 	}
+	return 0;
+}
+
+/** item_networks() - read a list of home networks; more is the offset of their number */
+int item_networks(const struct reader *reader, const config_setting_t *setting,
+		  const struct item *item, void *base)
+{
+	struct config_network *networks;
+	char is[SHOWN + 1];
+	const char *text;
+	int i, rc, count;
+
+	count = new_list(reader, setting, item, base, sizeof(*networks),
+			 "\"c8:0e:14:01:02:03\"");
+	if (count < 0)
+		return count;
+	memcpy(&networks, value_of(item, base), sizeof(networks));
+	for (i = 0; i < count; i++) {
+		const config_setting_t *element = config_setting_get_elem(setting, i);
+
+		rc = read_text(reader, element, item, &text, is);
+		if (rc)
+			return rc;
+		rc = value_network(text, &networks[i]);
+		if (rc)
+			return item_fail(reader, element, rc == -ERANGE ?
+					 "\"%s\" has bits beyond the length of the prefix" :
+					 "\"%s\" is neither the MAC of a router nor an IPv6 prefix",
+					 is);
+	}
+	return 0;
+}
+
+/** item_listen() - read an address and a port, as "[::]:35254"; more is the offset of the port */
+int item_listen(const struct reader *reader, const config_setting_t *setting,
+		const struct item *item, void *base)
+{
+	char is[SHOWN + 1];
+	const char *text;
+	uint16_t port;
+	int rc = read_text(reader, setting, item, &text, is);
+
+	if (rc)
+		return rc;
+	if (value_listen(text, value_of(item, base), &port))
+		return item_fail(reader, setting,
+				 "\"%s\" is not an IPv6 address and a port, as \"[::]:35254\"", is);
+	memcpy((char *)base + *(const size_t *)item->more, &port, sizeof(port));
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/config_value.h"
@@ -190,6 +191,60 @@ int value_prefix(const char *text, struct config_prefix *prefix)
 		return -EINVAL;
 	prefix->len = bits;
 	return bits_beyond(prefix) ? -ERANGE : 0;
+}
+
+static bool hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/**
+ * value_network() - how a home network is known
+ * @text: MAC of its router, as "c8:0e:14:01:02:03", or an IPv6 prefix that it has
+ * @network: result
+ *
+ * Return: 0; -EINVAL: neither; -ERANGE: the address has bits beyond the length.
+ */
+int value_network(const char *text, struct config_network *network)
+{
+	unsigned int byte;
+	size_t i;
+
+	memset(network, 0, sizeof(*network));
+	for (i = 0; i < 6; i++) {
+		if (!hex(text[3 * i]) || !hex(text[3 * i + 1]) ||
+		    text[3 * i + 2] != (i < 5 ? ':' : '\0'))
+			break;
+		sscanf(text + 3 * i, "%2x", &byte);
+		network->lladdr[i] = byte;
+	}
+	network->router = i == 6;
+	return network->router ? 0 : value_prefix(text, &network->prefix);
+}
+
+/**
+ * value_listen() - where to listen
+ * @text: IPv6 address in brackets and port, as "[::]:35254"
+ * @address: result
+ * @port: result, 1 to 65535
+ *
+ * Return: 0 or -EINVAL.
+ */
+int value_listen(const char *text, uint8_t address[16], uint16_t *port)
+{
+	const char *close = strchr(text, ']'), *end;
+	char copy[INET6_ADDRSTRLEN];
+	uint64_t number;
+
+	if (*text != '[' || !close || (size_t)(close - text) > sizeof(copy) || close[1] != ':')
+		return -EINVAL;
+	memcpy(copy, text + 1, close - text - 1);
+	copy[close - text - 1] = '\0';
+	if (inet_pton(AF_INET6, copy, address) != 1 || digits(close + 2, &number, &end) || *end ||
+	    !number || number > UINT16_MAX)
+		return -EINVAL;
+	*port = number;
+	return 0;
 }
 
 static size_t least(size_t a, size_t b)

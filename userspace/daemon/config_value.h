@@ -17,6 +17,8 @@ int value_decimal(const char *text, unsigned int places, uint64_t *value);
 int value_geohash(const char *text, char geohash[CONFIG_GEOHASH_LEN]);
 int value_address(const char *text, uint8_t address[16]);
 int value_prefix(const char *text, struct config_prefix *prefix);
+int value_network(const char *text, struct config_network *network);
+int value_listen(const char *text, uint8_t address[16], uint16_t *port);
 
 size_t value_distance(const char *a, const char *b);
 

@@ -3,11 +3,12 @@
  * Contracts: what two nodes signed, as deterministic CBOR (RFC 8949, 4.2.1: shortest forms,
  * definite lengths), so that the same contract is the same bytes with both of them:
  *
- *	[1, buyer, seller, id, nonce, rate, destination, created, expiry, [[digest, size], ...]]
+ *	[2, buyer, seller, id, nonce, rate, destination, receiver, created, expiry,
+ *	 [[digest, size], ...]]
  *
- * The first number is the version. Digests, keys, nonce and destination are byte strings of their
- * exact lengths, all else is unsigned. What does not encode to the bytes that it was decoded from
- * is refused: whoever signs or checks a contract has seen all there is in it.
+ * The first number is the version; 1 had no receiver. Digests, keys, nonce and destination are byte
+ * strings of their exact lengths, all else is unsigned. What does not encode to the bytes that it
+ * was decoded from is refused: whoever signs or checks a contract has seen all there is in it.
  *
  * Nothing here keeps state between calls. Decoding allocates nothing before the number of items is
  * known to be in bounds: a letter that claims a billion items costs no memory.
@@ -23,8 +24,8 @@
 #include "lib/cbor.h"
 
 #define CONTEXT		"crowdshare contract v1"
-#define VERSION		1
-#define FIELDS		10
+#define VERSION		2
+#define FIELDS		11
 #define MIB_SHIFT	20
 
 /**
@@ -115,6 +116,47 @@ static int check_items(const struct contract *contract, struct cs_error *error)
 	return rc;
 }
 
+/**
+ * contract_receiver_ok() - may this key be the one that signs receipts?
+ * @destination: of the messages
+ * @receiver: the key, or all zero: none is named
+ *
+ * A destination in fd00::/8 is the hash of its key, so the key need not be named, and no other may
+ * be. A wired one has a real address, which tells nothing.
+ *
+ * Return: whether it may.
+ */
+bool contract_receiver_ok(const uint8_t destination[CS_ADDR_LEN],
+			  const uint8_t receiver[IDENTITY_PUBLIC_LEN])
+{
+	static const uint8_t none[IDENTITY_PUBLIC_LEN];
+	uint8_t address[CS_ADDR_LEN];
+	bool named = memcmp(receiver, none, sizeof(none));
+
+	if (destination[0] != 0xfd || !named)
+		return destination[0] == 0xfd || named;
+	identity_address(receiver, address);
+	return !memcmp(address, destination, CS_ADDR_LEN);
+}
+
+/**
+ * contract_receiver_is() - do receipts for a contract bear this key's signature?
+ * @contract: the contract
+ * @public: the key
+ *
+ * Return: whether they do.
+ */
+bool contract_receiver_is(const struct contract *contract,
+			  const uint8_t public[IDENTITY_PUBLIC_LEN])
+{
+	static const uint8_t none[IDENTITY_PUBLIC_LEN];
+
+	if (memcmp(contract->receiver, none, sizeof(none)))
+		return !memcmp(contract->receiver, public, IDENTITY_PUBLIC_LEN);
+	return contract->destination[0] == 0xfd && memcmp(public, none, sizeof(none)) &&
+	       contract_receiver_ok(contract->destination, public);
+}
+
 /* What no contract may be, whoever signed it. */
 static int check(const struct contract *contract, struct cs_error *error)
 {
@@ -128,6 +170,9 @@ static int check(const struct contract *contract, struct cs_error *error)
 		return cs_error_set(error, -EINVAL, "contract: buyer and seller are the same node");
 	if (!contract->id)
 		return cs_error_set(error, -EINVAL, "contract: id 0 means none");
+	if (!contract_receiver_ok(contract->destination, contract->receiver))
+		return cs_error_set(error, -EINVAL,
+				    "contract: its receiver's key is not one for its destination");
 	if (contract->expiry > INT64_MAX)
 		return cs_error_set(error, -EINVAL, "contract: %llu is no time at which it expires",
 				    (unsigned long long)contract->expiry);
@@ -157,6 +202,7 @@ static size_t write_body(const struct contract *contract, uint8_t *body)
 	cbor_put_bytes(&writer, contract->nonce, sizeof(contract->nonce));
 	cbor_put_uint(&writer, contract->rate);
 	cbor_put_bytes(&writer, contract->destination, sizeof(contract->destination));
+	cbor_put_bytes(&writer, contract->receiver, sizeof(contract->receiver));
 	cbor_put_uint(&writer, contract->created);
 	cbor_put_uint(&writer, contract->expiry);
 	cbor_put_array(&writer, contract->nr_items);
@@ -259,6 +305,7 @@ static int read_body(struct contract *contract, struct cbor_reader *reader, stru
 	cbor_get_fixed(reader, contract->nonce, sizeof(contract->nonce));
 	contract->rate = cbor_get_uint(reader, UINT64_MAX);
 	cbor_get_fixed(reader, contract->destination, sizeof(contract->destination));
+	cbor_get_fixed(reader, contract->receiver, sizeof(contract->receiver));
 	contract->created = cbor_get_uint(reader, UINT64_MAX);
 	contract->expiry = cbor_get_uint(reader, UINT64_MAX);
 	rc = read_items(contract, reader, error);

@@ -5,6 +5,7 @@
 #ifndef CSD_CONTRACT_H
 #define CSD_CONTRACT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,8 @@ struct contract_item {
  * @nonce: random, chosen by the seller, so that no two contracts are the same
  * @rate: millipoints per MiB
  * @destination: of all its messages
+ * @receiver: public key that signs receipts for them. All zero only if the destination is a node's
+ *	own address, in fd00::/8, which tells whose key it is
  * @created: Unix seconds
  * @expiry: Unix seconds; the later of the messages' expiry and what was agreed
  * @nr_items: number of @items
@@ -51,6 +54,7 @@ struct contract {
 	uint8_t			nonce[16];
 	uint64_t		rate;
 	uint8_t			destination[CS_ADDR_LEN];
+	uint8_t			receiver[IDENTITY_PUBLIC_LEN];
 	uint64_t		created;
 	uint64_t		expiry;
 	size_t			nr_items;
@@ -65,6 +69,12 @@ struct contract {
 int contract_amount(uint64_t rate, uint32_t size, uint64_t *millipoints);
 int contract_total(const struct contract *contract, uint64_t *millipoints);
 uint64_t contract_bytes(const struct contract *contract);
+
+/* Who may sign receipts for what goes to @destination. */
+bool contract_receiver_ok(const uint8_t destination[CS_ADDR_LEN],
+			  const uint8_t receiver[IDENTITY_PUBLIC_LEN]);
+bool contract_receiver_is(const struct contract *contract,
+			  const uint8_t public[IDENTITY_PUBLIC_LEN]);
 
 /* Deterministic CBOR (RFC 8949, 4.2). */
 int contract_encode(struct contract *contract);

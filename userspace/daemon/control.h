@@ -21,6 +21,9 @@
  *	store cancel, store drop: digest
  *	store reconcile: peer, an address (optional: with all)
  *	ledger settle: peer, an address; amount, millipoints
+ *	receivers, gateway, receipts, receipts delivered
+ *	receivers add: address, port, key, a public key in hexadecimal
+ *	receivers del: address, port
  */
 #ifndef CSD_CONTROL_H
 #define CSD_CONTROL_H

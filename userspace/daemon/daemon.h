@@ -29,10 +29,13 @@
 
 struct cancel;
 struct deals;
+struct gateway;
 struct intake;
 struct offers;
 struct peer;
 struct port;
+struct receipts;
+struct receivers;
 
 /**
  * struct daemon - all of it
@@ -52,6 +55,9 @@ struct port;
  * @offers: offers under way (offer.c)
  * @deals: contracts in force (deal.c)
  * @cancel: notices of delivery under way (cancel.c)
+ * @receipts: receipts on their way back (receipt_way.c)
+ * @receivers: who signs for which wired destination (receiver.c)
+ * @gateway: messages that go onto the wired network, NULL: not a gateway (gateway.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
  * @look: timer that looks at batteries and data plan
@@ -77,6 +83,9 @@ struct daemon {
 	struct offers		*offers;
 	struct deals		*deals;
 	struct cancel		*cancel;
+	struct receipts		*receipts;
+	struct receivers	*receivers;
+	struct gateway		*gateway;
 	struct policy_power	power;
 	struct policy_plan	plan;
 	struct event		*look;

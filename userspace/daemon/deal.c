@@ -22,7 +22,8 @@
  * and would offer the same messages again. When its peer comes back, a seller therefore shows it
  * the contracts under which nothing has come yet.
  *
- * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back.
+ * Contracts outlive the daemon in the ledger, and are taken up again when the peer comes back. They
+ * outlive their expiry by DEAL_GRACE, for receipts that are late.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -288,6 +289,7 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 static struct deal *begin(struct daemon *daemon, struct contract *contract, struct peer *peer)
 {
 	struct deal *deal = calloc(1, sizeof(*deal));
+	bool expects;
 	size_t i;
 
 	if (!deal)
@@ -305,7 +307,8 @@ static struct deal *begin(struct daemon *daemon, struct contract *contract, stru
 	contract_uid(&deal->contract, deal->uid);
 	identity_address(deal->buyer ? deal->contract.seller : deal->contract.buyer,
 			 deal->address);
-	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+	expects = !deal->buyer && deal->contract.expiry > daemon_now();
+	for (i = 0; expects && i < deal->contract.nr_items; i++)
 		if (lacks(daemon, deal->contract.items[i].digest))
 			deal->reserved += store_cost(daemon->store, deal->contract.items[i].size);
 	deal->peer = peer;
@@ -326,6 +329,7 @@ static int draw_up(const struct offer *offer, struct contract *contract)
 	memcpy(contract->seller, offer->out ? other : own, IDENTITY_PUBLIC_LEN);
 	memcpy(contract->nonce, offer->nonce, sizeof(contract->nonce));
 	memcpy(contract->destination, offer->destination, CS_ADDR_LEN);
+	memcpy(contract->receiver, offer->receiver, IDENTITY_PUBLIC_LEN);
 	contract->id = offer->contract;
 	contract->rate = offer->rate;
 	contract->expiry = offer->expiry;
@@ -536,6 +540,15 @@ static size_t item_of(const struct deal *deal, const uint8_t *id)
 	return i;
 }
 
+/* An id is not enough to be paid for. */
+static bool holds(const struct deal *deal, const uint8_t digest[CS_DIGEST_LEN])
+{
+	size_t i = item_of(deal, digest);
+
+	return i < deal->contract.nr_items &&
+	       !memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN);
+}
+
 /* The buyer names what it sent: which does this node lack? Of others it is told nothing. */
 static void on_asked(struct deal *deal, const struct proto_diff *diff)
 {
@@ -651,7 +664,7 @@ int deal_cover(const struct peer *peer, struct idset *covered)
 	size_t i;
 
 	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
-		if (!deal->buyer || deal->exhausted ||
+		if (!deal->buyer || deal->exhausted || deal->contract.expiry <= daemon_now() ||
 		    memcmp(deal->address, peer->address, CS_ADDR_LEN))
 			continue;
 		for (i = 0; i < deal->contract.nr_items; i++)
@@ -757,20 +770,29 @@ void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *llad
 	}
 }
 
-/* Its messages earn nothing any more, and may go when room is needed. */
-static void end(struct deal *deal)
+/* Nothing passes under it any more. */
+static void uninstall(struct deal *deal)
 {
 	struct daemon *daemon = deal->daemon;
 	struct cs_error error = { "" };
-	size_t i;
 
-	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
-		store_flag(daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
-	intake_changed(daemon);
 	if (deal->peer && deal->installed &&
 	    daemon->kernel->ops->contract_del(daemon->kernel, deal->peer->port->link.ifindex,
 					      deal->peer->lladdr, deal->contract.id, &error))
 		log_debug("contract %u: %s", deal->contract.id, error.text);
+	deal->installed = false;
+	deal->reserved = 0;
+}
+
+/* Its messages earn nothing any more, and may go when room is needed. */
+static void end(struct deal *deal)
+{
+	size_t i;
+
+	for (i = 0; !deal->buyer && i < deal->contract.nr_items; i++)
+		store_flag(deal->daemon->store, deal->contract.items[i].digest, 0, STORE_EARNS);
+	intake_changed(deal->daemon);
+	uninstall(deal);
 	deal_free(deal);
 }
 
@@ -785,14 +807,16 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	while ((deal = *at)) {
-		if (deal->contract.expiry > now) {
+		if (deal->contract.expiry <= now)
+			uninstall(deal);
+		if (deal->contract.expiry + DEAL_GRACE > now) {
 			at = &deal->next;
 			continue;
 		}
 		*at = deal->next;
 		end(deal);
 	}
-	if (ledger_lapse(daemon->ledger, now, &error))
+	if (ledger_lapse(daemon->ledger, now - DEAL_GRACE, &error))
 		log_error("ledger: %s", error.text);
 	evtimer_add(daemon->deals->clock, &wait);
 }
@@ -878,7 +902,8 @@ int deal_open(struct daemon *daemon, struct cs_error *error)
 	daemon->deals->clock = evtimer_new(daemon->base, on_clock, daemon);
 	if (!daemon->deals->clock || evtimer_add(daemon->deals->clock, &wait))
 		return cs_error_set(error, -ENOMEM, "out of memory");
-	rc = ledger_contracts(daemon->ledger, true, daemon_now(), take_up, daemon, error);
+	rc = ledger_contracts(daemon->ledger, true, daemon_now() - DEAL_GRACE, take_up, daemon,
+			      error);
 	return rc ? rc : drop_stale(daemon, error);
 }
 
@@ -913,7 +938,8 @@ void deal_peer_up(struct peer *peer)
 
 	for (deal = peer->daemon->deals->list; deal; deal = deal->next) {
 		if (memcmp(deal->address, peer->address, CS_ADDR_LEN) ||
-		    (deal->peer && deal->peer != peer && deal->peer->session))
+		    (deal->peer && deal->peer != peer && deal->peer->session) ||
+		    deal->contract.expiry <= daemon_now())
 			continue;
 		deal->peer = peer;
 		if (install(deal, &error)) {
@@ -947,6 +973,54 @@ void deal_peer_gone(struct peer *peer)
 }
 
 /**
+ * deal_contract() - a contract by its name
+ * @daemon: whose
+ * @uid: its name in the ledger
+ *
+ * Return: the contract, valid until the event loop goes on; NULL: there is none, or none that could
+ * still be earned.
+ */
+const struct contract *deal_contract(const struct daemon *daemon,
+				     const uint8_t uid[CONTRACT_UID_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (!memcmp(deal->uid, uid, CONTRACT_UID_LEN))
+			return &deal->contract;
+	return NULL;
+}
+
+/**
+ * deal_sold() - the contract under which this node took a message
+ * @daemon: whose
+ * @address: of the buyer, NULL: any
+ * @id: of the contract in the link header; not looked at without @address
+ * @digest: of the message
+ * @uid: gets the contract's name, unless NULL
+ *
+ * Return: the contract, valid until the event loop goes on, or NULL.
+ */
+const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *address, uint32_t id,
+				 const uint8_t digest[CS_DIGEST_LEN],
+				 uint8_t uid[CONTRACT_UID_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next) {
+		if (deal->buyer ||
+		    (address && (deal->contract.id != id ||
+				 memcmp(deal->address, address, CS_ADDR_LEN))) ||
+		    !holds(deal, digest))
+			continue;
+		if (uid)
+			memcpy(uid, deal->uid, CONTRACT_UID_LEN);
+		return &deal->contract;
+	}
+	return NULL;
+}
+
+/**
  * deal_count() - contracts in force
  * @daemon: whose
  *
@@ -958,7 +1032,7 @@ unsigned int deal_count(const struct daemon *daemon)
 	unsigned int n = 0;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next)
-		n++;
+		n += deal->contract.expiry > daemon_now();
 	return n;
 }
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/gateway.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
@@ -184,7 +185,7 @@ static bool keep(struct daemon *daemon, const struct store_item *item)
 	struct cs_error error = { "" };
 	enum store_result result;
 
-	if (cancel_holds(daemon, item->digest, item->destination))
+	if (cancel_holds(daemon, item))
 		return false;
 	result = store_add(daemon->store, item, daemon_now(), &error);
 	if (result == STORE_FAILED)
@@ -192,6 +193,7 @@ static bool keep(struct daemon *daemon, const struct store_item *item)
 	if (result != STORE_ADDED)
 		return false;
 	intake_changed(daemon);
+	gateway_message(daemon, item);
 	if (item->flags & STORE_LOCAL)
 		cancel_delivered(daemon, item->digest, item->expiry);
 	return true;

@@ -8,7 +8,11 @@
  *
  * One process, one thread, one event loop. The parts, in the order in which a message meets them:
  * kernel, intake, store, cancel; sync and offer for what goes on to peers, deal for what was
- * signed; port, discovery, session and peer for who the peers are. Each part says what it keeps.
+ * signed; gateway for what goes onto the wired network, receipt for what that earns; port,
+ * discovery, session and peer for who the peers are. Each part says what it keeps.
+ *
+ * With --ingest it is something else: the service at a destination (ingest.c), which needs nothing
+ * of all this but the identity.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -26,10 +30,13 @@
 
 #include "daemon/cancel.h"
 #include "daemon/daemon.h"
+#include "daemon/gateway.h"
+#include "daemon/ingest.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receipt_way.h"
 #include "daemon/status.h"
 #include "lib/hex.h"
 
@@ -37,8 +44,9 @@
 #define SEEN_SECONDS	600	/* between two savings of the seen-set */
 
 static const char usage[] =
-	"Usage: crowdshared [-c FILE] [--check-config]\n"
+	"Usage: crowdshared [-c FILE] [--ingest | --check-config]\n"
 	"  -c, --config FILE  configuration (" CONFIG_PATH_DEFAULT ")\n"
+	"  -i, --ingest       receive what gateways deliver, and sign receipts\n"
 	"  -t, --check-config read the configuration, say what is wrong with it, and end\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this\n"
@@ -202,20 +210,13 @@ static void on_save(evutil_socket_t fd, short what, void *data)
 
 /* --- Beginning and end --- */
 
-static int open_identity(struct daemon *daemon, struct cs_error *error)
+/* For who verifies the ledger elsewhere, and for the card of an ingest. */
+static int write_public(const struct daemon *daemon, struct cs_error *error)
 {
-	const struct config *config = &daemon->config;
 	char path[PATH_MAX], hex[2 * IDENTITY_PUBLIC_LEN + 1];
 	FILE *file;
 	int rc;
 
-	rc = identity_open(&daemon->identity, config->identity, error);
-	if (!rc && config->trust.certificate[0])
-		rc = identity_use_certificate(&daemon->identity, config->trust.certificate,
-					      error);
-	if (rc)
-		return rc;
-	/* for who verifies the ledger elsewhere */
 	path_in_state(daemon, "identity.pub", path);
 	cs_hex(hex, daemon->identity.public, IDENTITY_PUBLIC_LEN);
 	file = fopen(path, "we");
@@ -224,9 +225,21 @@ static int open_identity(struct daemon *daemon, struct cs_error *error)
 	rc = fprintf(file, "%s\n", hex) < 0 ? -EIO : 0;
 	if (fclose(file) && !rc)
 		rc = -errno;
-	if (rc)
-		return cs_error_set(error, rc, "%s: %s", path, strerror(-rc));
-	return trust_open(&daemon->trust, config, error);
+	return rc ? cs_error_set(error, rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
+static int open_identity(struct daemon *daemon, struct cs_error *error)
+{
+	const struct config *config = &daemon->config;
+	int rc;
+
+	rc = identity_open(&daemon->identity, config->identity, error);
+	if (!rc && config->trust.certificate[0])
+		rc = identity_use_certificate(&daemon->identity, config->trust.certificate,
+					      error);
+	if (!rc)
+		rc = write_public(daemon, error);
+	return rc ? rc : trust_open(&daemon->trust, config, error);
 }
 
 /* What outlives the daemon: ledger, store, data plan. */
@@ -280,6 +293,8 @@ static int open_all(struct daemon *daemon, struct cs_error *error)
 	if (!rc)
 		rc = open_state(daemon, error);
 	if (!rc)
+		rc = receipt_open(daemon, error);
+	if (!rc)
 		rc = intake_open(daemon, error);
 	if (!rc)
 		rc = cancel_open(daemon, error);
@@ -289,6 +304,8 @@ static int open_all(struct daemon *daemon, struct cs_error *error)
 		rc = open_device(daemon, error);
 	if (!rc)
 		rc = session_init(daemon, error);
+	if (!rc)
+		rc = gateway_open(daemon, error);
 	if (!rc)
 		rc = open_timers(daemon, error);
 	if (!rc)
@@ -307,11 +324,13 @@ static void close_all(struct daemon *daemon)
 		event_free(daemon->look);
 	if (daemon->save)
 		event_free(daemon->save);
+	gateway_close(daemon);
 	if (daemon->tls) {
 		port_close_all(daemon);
 		peer_close_all(daemon);
 		session_exit(daemon);
 	}
+	receipt_close(daemon);
 	offer_close(daemon);
 	cancel_close(daemon);
 	intake_close(daemon);
@@ -367,6 +386,9 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 			log_error("store: %s", error.text);
 		port_reload(daemon);
 		peer_rejudge_all(daemon);
+		gateway_close(daemon);
+		if (gateway_open(daemon, &error))
+			log_error("%s", error.text);
 		on_look(-1, 0, daemon);
 		log_notice("the configuration was read again");
 	}
@@ -384,9 +406,67 @@ static void on_stop(evutil_socket_t fd, short what, void *data)
 	event_base_loopbreak(daemon->base);
 }
 
-static int run(struct daemon *daemon)
+static void log_ingest(const struct ingest *ingest)
 {
-	struct event *term, *interrupt, *reload;
+	const struct ingest_stats *stats = ingest_stats(ingest);
+
+	log_notice("%llu messages were new, %llu known, %llu receipts signed",
+		   (unsigned long long)stats->states[PROTO_ACK_NEW],
+		   (unsigned long long)stats->states[PROTO_ACK_KNOWN],
+		   (unsigned long long)stats->receipts);
+}
+
+/* The ingest, and nothing else. */
+static int run_ingest(struct daemon *daemon, struct cs_error *error)
+{
+	struct ingest *ingest = NULL;
+	int rc;
+
+	if (!daemon->config.ingest.inbox[0])
+		return cs_error_set(error, -EINVAL, "%s: an ingest needs the group ingest",
+				    daemon->config.path);
+	rc = identity_open(&daemon->identity, daemon->config.identity, error);
+	if (!rc)
+		rc = write_public(daemon, error);
+	if (!rc)
+		rc = ingest_open(&ingest, daemon->base, &daemon->config, &daemon->identity, NULL,
+				 NULL, error);
+	if (!rc) {
+		log_notice("this ingest is %s, port %u", daemon->identity.text,
+			   ingest_port(ingest));
+		notify("READY=1");
+		event_base_dispatch(daemon->base);
+		log_ingest(ingest);
+	}
+	ingest_close(ingest);
+	identity_close(&daemon->identity);
+	config_free(&daemon->config);
+	return rc;
+}
+
+static int run_node(struct daemon *daemon, struct cs_error *error)
+{
+	struct event *reload = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
+	int rc;
+
+	if (reload)
+		evsignal_add(reload, NULL);
+	rc = open_all(daemon, error);
+	if (!rc) {
+		log_notice("this node is %s", daemon->identity.text);
+		notify("READY=1");
+		event_base_dispatch(daemon->base);
+	}
+	rc = rc || daemon->failed;
+	close_all(daemon);
+	if (reload)
+		event_free(reload);
+	return rc;
+}
+
+static int run(struct daemon *daemon, bool ingest)
+{
+	struct event *term, *interrupt;
 	struct cs_error error = { "" };
 	int rc;
 
@@ -399,25 +479,15 @@ static int run(struct daemon *daemon)
 	}
 	term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
 	interrupt = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
-	reload = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
-	if (term && interrupt && reload) {
+	if (term && interrupt) {
 		evsignal_add(term, NULL);
 		evsignal_add(interrupt, NULL);
-		evsignal_add(reload, NULL);
 	}
-	rc = open_all(daemon, &error);
-	if (rc) {
+	rc = ingest ? run_ingest(daemon, &error) : run_node(daemon, &error);
+	if (error.text[0])
 		log_error("%s", error.text);
-	} else {
-		log_notice("this node is %s", daemon->identity.text);
-		notify("READY=1");
-		event_base_dispatch(daemon->base);
-	}
-	rc = rc || daemon->failed;
-	close_all(daemon);
 	event_free(term);
 	event_free(interrupt);
-	event_free(reload);
 	event_base_free(daemon->base);
 	return rc ? 1 : 0;
 }
@@ -438,6 +508,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
+		{ "ingest", no_argument, NULL, 'i' },
 		{ "check-config", no_argument, NULL, 't' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -446,13 +517,16 @@ int main(int argc, char **argv)
 	static struct daemon daemon;
 	const char *path = CONFIG_PATH_DEFAULT;
 	struct cs_error error = { "" };
-	bool check = false;
+	bool check = false, ingest = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:itVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			path = optarg;
+			break;
+		case 'i':
+			ingest = true;
 			break;
 		case 't':
 			check = true;
@@ -484,5 +558,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_init(daemon.config.level);
-	return run(&daemon);
+	return run(&daemon, ingest);
 }

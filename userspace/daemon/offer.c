@@ -9,8 +9,8 @@
  *	                          ← SIGNED                             both ledgers have it (deal.c)
  *
  * Now and then each such peer is asked about the messages of the store that it was not asked about
- * before, those of one destination at a time, one offer at a time. A bid within the configured
- * price and budget is accepted; others wait for a person, or are rejected.
+ * before, those of one destination and receiver at a time, one offer at a time. A bid within the
+ * configured price and budget is accepted; others wait for a person, or are rejected.
  *
  * A refusal that may pass (full, battery, plan, rate), or no answer, lets the same messages be
  * offered again, after a while.
@@ -27,6 +27,7 @@
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receiver.h"
 #include "lib/hex.h"
 
 #define KEPT		128	/* offers that ended and are still shown */
@@ -99,6 +100,7 @@ static struct offer *offer_new(struct peer *peer, bool out, const struct proto_o
 	}
 	memcpy(offer->items, letter->items, letter->nr_items * sizeof(*offer->items));
 	memcpy(offer->destination, letter->destination, CS_ADDR_LEN);
+	memcpy(offer->receiver, letter->receiver, IDENTITY_PUBLIC_LEN);
 	offer->nr_items = letter->nr_items;
 	offer->id = letter->offer;
 	offer->peer = peer;
@@ -257,7 +259,8 @@ static enum policy_reason judge(struct offer *offer)
 	reason = offer_refuses(peer->daemon);
 	if (reason)
 		return reason;
-	if (policy_denies_destination(config, offer->destination))
+	if (policy_denies_destination(config, offer->destination) ||
+	    !contract_receiver_ok(offer->destination, offer->receiver))
 		return POLICY_DESTINATION;
 	return choose(offer);
 }
@@ -558,6 +561,7 @@ static int gather_item(const struct store_item *item, void *data)
 	struct gather *gather = data;
 	struct proto_offer *offer = &gather->letter.offer;
 	struct proto_offer_item *to = &gather->items[offer->nr_items];
+	uint8_t receiver[IDENTITY_PUBLIC_LEN];
 
 	if (!intake_may_pass(item, daemon_now()) ||
 	    !memcmp(item->peer, gather->peer->address, CS_ADDR_LEN))
@@ -567,10 +571,16 @@ static int gather_item(const struct store_item *item, void *data)
 	if (gather->only ? !idset_has(gather->only, item->digest) :
 			   idset_has(&gather->peer->offered, item->digest))
 		return 0;
-	if (!gather->any)
+	/* nobody can earn with what nobody can sign a receipt for */
+	if (!receiver_of(gather->peer->daemon, item, receiver))
+		return 0;
+	if (!gather->any) {
 		memcpy(offer->destination, item->destination, CS_ADDR_LEN);
+		memcpy(offer->receiver, receiver, IDENTITY_PUBLIC_LEN);
+	}
 	gather->any = true;
-	if (memcmp(offer->destination, item->destination, CS_ADDR_LEN))
+	if (memcmp(offer->destination, item->destination, CS_ADDR_LEN) ||
+	    memcmp(offer->receiver, receiver, IDENTITY_PUBLIC_LEN))
 		return 0;
 	memcpy(to->digest, item->digest, CS_DIGEST_LEN);
 	to->size = sizeof(struct cs_link_hdr) + item->size;

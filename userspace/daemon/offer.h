@@ -40,6 +40,7 @@ enum offer_state {
  * @state: how far it is
  * @reason: why it was refused or rejected
  * @destination: of all its messages
+ * @receiver: who signs receipts for them, as of a contract
  * @items: the messages
  * @nr_items: their number
  * @wanted: those that the seller takes, a bit each
@@ -64,6 +65,7 @@ struct offer {
 	enum offer_state	state;
 	enum policy_reason	reason;
 	uint8_t			destination[CS_ADDR_LEN];
+	uint8_t			receiver[IDENTITY_PUBLIC_LEN];
 	struct proto_offer_item	*items;
 	size_t			nr_items;
 	uint8_t			wanted[(PROTO_ITEMS_MAX + 7) / 8];
@@ -95,6 +97,13 @@ json_t *offer_terms(const struct bid_terms *terms);
 void offer_price(struct daemon *daemon, uint32_t rating, struct bid_terms *terms);
 enum policy_reason offer_refuses(struct daemon *daemon);
 
+/*
+ * Seconds after its expiry that a contract can still be earned, as receipts take their time. A
+ * buyer takes none in the second half of them, in which a seller hears of those that it took
+ * before.
+ */
+#define DEAL_GRACE	7200
+
 /* deal.c: contracts that are in force */
 int deal_open(struct daemon *daemon, struct cs_error *error);
 void deal_close(struct daemon *daemon);
@@ -114,6 +123,11 @@ bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]
 uint64_t deal_reserved(const struct daemon *daemon);
 void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 unsigned int deal_count(const struct daemon *daemon);
+const struct contract *deal_contract(const struct daemon *daemon,
+				     const uint8_t uid[CONTRACT_UID_LEN]);
+const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *address, uint32_t id,
+				 const uint8_t digest[CS_DIGEST_LEN],
+				 uint8_t uid[CONTRACT_UID_LEN]);
 json_t *deal_list(struct daemon *daemon, struct cs_error *error);
 
 #endif /* CSD_OFFER_H */

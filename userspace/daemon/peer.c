@@ -26,6 +26,7 @@
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receipt_way.h"
 
 static const char *const states[] = {
 	[CROWDSHARE_PEER_FREE] = "free",
@@ -370,6 +371,7 @@ int peer_up(struct session *session, struct cs_error *error)
 	if (peer->session == session) {
 		sync_start(peer);
 		offer_peer_up(peer);
+		receipt_peer_up(peer);
 	}
 	return 0;
 }
@@ -424,7 +426,6 @@ void peer_letter(struct session *session, const struct proto_letter *letter)
 		peer_key_letter(peer, letter);
 		break;
 	case PROTO_OFFER ... PROTO_SIGNED:
-	case PROTO_RECEIPT:
 	case PROTO_CONTRACT:
 		offer_letter(peer, letter);
 		break;
@@ -433,6 +434,10 @@ void peer_letter(struct session *session, const struct proto_letter *letter)
 		break;
 	case PROTO_CANCEL:
 		cancel_letter(peer, &letter->cancel);
+		break;
+	case PROTO_RECEIPT:
+	case PROTO_RECEIPT_ACK:
+		receipt_letter(peer, letter);
 		break;
 	default:
 		session_close(session, "a letter that has no place here");

@@ -55,6 +55,7 @@ struct peer_rx_key {
  * @vanish: timer: lost for good
  * @offers: bucket of offers that it makes
  * @notices: bucket of cancel notices that it passes on
+ * @receipts: bucket of receipts that it passes on
  * @sync: reconciliation with it
  * @offered: messages that it was asked about
  * @unasked: daemon_ticks() until which this node does not ask it by itself
@@ -89,6 +90,7 @@ struct peer {
 	struct event		*vanish;
 	struct policy_bucket	offers;
 	struct policy_bucket	notices;
+	struct policy_bucket	receipts;
 	struct sync		sync;
 	struct idset		offered;
 	uint64_t		unasked;

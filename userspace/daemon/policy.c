@@ -500,6 +500,33 @@ int policy_plan_save(const struct policy_plan *plan, const char *path, struct cs
 /* --- Decisions --- */
 
 /**
+ * policy_in_prefixes() - is one of some prefixes the beginning of an address?
+ * @prefixes: the prefixes
+ * @count: their number
+ * @address: IPv6 address
+ *
+ * Return: whether one is.
+ */
+bool policy_in_prefixes(const struct config_prefix *prefixes, size_t count,
+			const uint8_t address[16])
+{
+	const struct config_prefix *prefix;
+	size_t i, bytes;
+	uint8_t mask;
+
+	for (i = 0; i < count; i++) {
+		prefix = &prefixes[i];
+		bytes = prefix->len / 8;
+		if (bytes > 16 || memcmp(prefix->address, address, bytes))
+			continue;
+		mask = 0xff00 >> prefix->len % 8;
+		if (!mask || (bytes < 16 && !((prefix->address[bytes] ^ address[bytes]) & mask)))
+			return true;
+	}
+	return false;
+}
+
+/**
  * policy_denies_destination() - is a destination one that this node does not carry to?
  * @config: the prefixes
  * @destination: IPv6 address
@@ -508,21 +535,7 @@ int policy_plan_save(const struct policy_plan *plan, const char *path, struct cs
  */
 bool policy_denies_destination(const struct config_policy *config, const uint8_t destination[16])
 {
-	const struct config_prefix *prefix;
-	size_t i, bytes;
-	uint8_t mask;
-
-	for (i = 0; i < config->nr_deny; i++) {
-		prefix = &config->deny_destinations[i];
-		bytes = prefix->len / 8;
-		if (bytes > 16 || memcmp(prefix->address, destination, bytes))
-			continue;
-		mask = 0xff00 >> prefix->len % 8;
-		if (!mask || (bytes < 16 &&
-			      !((prefix->address[bytes] ^ destination[bytes]) & mask)))
-			return true;
-	}
-	return false;
+	return policy_in_prefixes(config->deny_destinations, config->nr_deny, destination);
 }
 
 /**

@@ -82,6 +82,8 @@ int policy_plan_open(struct policy_plan *plan, const struct config_policy *confi
 int policy_plan_save(const struct policy_plan *plan, const char *path, struct cs_error *error);
 void policy_plan_count(struct policy_plan *plan, const struct config_policy *config, uint64_t rx,
 		       uint64_t tx, int64_t now);
+bool policy_in_prefixes(const struct config_prefix *prefixes, size_t count,
+			const uint8_t address[16]);
 bool policy_denies_destination(const struct config_policy *config, const uint8_t destination[16]);
 
 /* What speaks against taking anything at all now, or POLICY_NONE. */

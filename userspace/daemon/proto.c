@@ -4,9 +4,10 @@
  *
  * A letter is an array of definite length: the type, then the fields in the order of the struct.
  * Numbers are unsigned integers, texts are text strings, all else are byte strings; an array of ids
- * or digests is one byte string, the items of an offer are an array of arrays [digest, size,
- * expiry]. Of the structs, these are not sent: the count that goes with a pointer (but that of a
- * BID's bits), the salt of SYMBOLS, the secret of all but PORT_KEY.
+ * or digests is one byte string, and so are endorsements, and messages that follow one another; the
+ * items of an offer are an array of arrays [digest, size, expiry]. Of the structs, these are not
+ * sent: the count that goes with a pointer (but that of a BID's bits), the salt of SYMBOLS, the
+ * secret of all but PORT_KEY.
  *
  * Only the deterministic encoding (RFC 8949, 4.2.1) is taken: the shortest heads, definite lengths,
  * nothing behind. So a letter has one form, and what is decoded encodes to the same bytes; a notice
@@ -35,7 +36,7 @@
 
 #define LENGTH_LEN	4
 #define HEAD_MAX	9	/* bytes before the content of a data item */
-#define FIELDS_MAX	8
+#define FIELDS_MAX	9
 #define ITEM_FIELDS	3
 #define ITEM_MIN	(1 + 2 + CS_DIGEST_LEN + 1 + 1)
 #define ITEM_MAX	(1 + 2 + CS_DIGEST_LEN + 5 + HEAD_MAX)
@@ -50,6 +51,8 @@ _Static_assert(PROTO_ID_LEN == RECONCILE_ID_LEN, "ids are those of reconciliatio
 _Static_assert(PROTO_SALT_LEN == RECONCILE_SALT_LEN, "so is the salt");
 _Static_assert(PROTO_SYMBOL_LEN == RECONCILE_SYMBOL_LEN, "so are the symbols");
 _Static_assert(PROTO_FRAME_MAX == MESSAGE_MIN + CS_SLICE_MAX, "the largest message");
+_Static_assert(PROTO_UID_LEN == CONTRACT_UID_LEN, "uids are those of contracts");
+_Static_assert(sizeof(struct proto_endorsement) == 136, "an endorsement has no holes");
 
 enum kind {
 	KIND_UINT,	/* number */
@@ -57,6 +60,8 @@ enum kind {
 	KIND_BYTES,	/* pointer and count */
 	KIND_SYMBOLS,	/* bytes that are a multiple of a symbol */
 	KIND_MESSAGE,	/* bytes that are a message */
+	KIND_MESSAGES,	/* bytes that are messages, one behind the other */
+	KIND_STATES,	/* bytes that are enum proto_ack_state */
 	KIND_TEXT,	/* pointer and count of text */
 	KIND_BITS,	/* pointer, and a count that is a field of its own */
 	KIND_ITEMS,	/* items of an offer */
@@ -120,6 +125,7 @@ static const struct {
 	[PROTO_OFFER] = { "OFFER", {
 		UINT(offer, offer, 0, UINT64_MAX),
 		FIXED(offer, destination),
+		FIXED(offer, receiver),
 		COUNTED(KIND_ITEMS, offer, items, nr_items, 0, 1, PROTO_ITEMS_MAX),
 	} },
 	[PROTO_NO] = { "NO", {
@@ -182,7 +188,18 @@ static const struct {
 		BYTES(cancel, digests, nr_digests, CS_DIGEST_LEN, 1, PROTO_DIGESTS_MAX),
 		FIXED(cancel, signature),
 	} },
-	[PROTO_RECEIPT] = { "RECEIPT", { BYTES(receipt, body, len, 1, 1, PROTO_RECEIPT_MAX) } },
+	[PROTO_RECEIPT] = { "RECEIPT", {
+		FIXED(receipt, receiver),
+		FIXED(receipt, destination),
+		UINT(receipt, port, 0, UINT16_MAX),
+		UINT(receipt, time, 0, UINT64_MAX),
+		FIXED(receipt, deliverer),
+		FIXED(receipt, contract),
+		BYTES(receipt, digests, nr_digests, CS_DIGEST_LEN, 1, PROTO_BATCH_MAX),
+		FIXED(receipt, signature),
+		BYTES(receipt, endorsements, nr_endorsements, sizeof(struct proto_endorsement), 0,
+		      PROTO_ENDORSEMENTS_MAX),
+	} },
 	[PROTO_BYE] = { "BYE", {
 		UINT(bye, reason, 0, REASON_MAX),
 		COUNTED(KIND_TEXT, bye, text, len, 1, 0, PROTO_TEXT_MAX),
@@ -191,6 +208,19 @@ static const struct {
 		BYTES(contract, body, len, 1, 1, CONTRACT_BODY_MAX),
 		FIXED(contract, buyer),
 		FIXED(contract, seller),
+	} },
+	[PROTO_RECEIPT_ACK] = { "RECEIPT_ACK", {
+		FIXED(receipt_ack, id),
+		UINT(receipt_ack, messages, 0, UINT64_MAX),
+	} },
+	[PROTO_DELIVER] = { "DELIVER", {
+		UINT(deliver, batch, 0, UINT64_MAX),
+		FIXED(deliver, contract),
+		COUNTED(KIND_MESSAGES, deliver, messages, len, 1, MESSAGE_MIN, PROTO_DELIVER_MAX),
+	} },
+	[PROTO_ACK] = { "ACK", {
+		UINT(ack, batch, 0, UINT64_MAX),
+		COUNTED(KIND_STATES, ack, states, nr_states, 1, 1, PROTO_BATCH_MAX),
 	} },
 };
 
@@ -270,15 +300,53 @@ static const uint8_t *pointer_of(const struct proto_letter *letter, const struct
 
 /* --- What is right on both ways --- */
 
-/* What is wrong with the content of a field whose count is within its limits; NULL: nothing. */
-static const char *content_wrong(enum kind kind, const uint8_t *data, size_t len)
+/**
+ * proto_message_len() - how long is the message that begins here?
+ * @data: bytes from whoever
+ * @len: their number
+ *
+ * Return: the bytes of the message, 0 if it is not whole.
+ */
+size_t proto_message_len(const uint8_t *data, size_t len)
 {
 	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)data;
 
+	if (len < sizeof(*hdr) || len - sizeof(*hdr) < be16toh(hdr->length))
+		return 0;
+	return sizeof(*hdr) + be16toh(hdr->length);
+}
+
+static bool messages_ok(const uint8_t *data, size_t len)
+{
+	size_t n, count;
+
+	for (count = 0; len; count++, data += n, len -= n) {
+		n = proto_message_len(data, len);
+		if (!n || count == PROTO_BATCH_MAX)
+			return false;
+	}
+	return true;
+}
+
+static bool states_ok(const uint8_t *states, size_t count)
+{
+	while (count--)
+		if (*states++ >= PROTO_ACK_MAX)
+			return false;
+	return true;
+}
+
+/* What is wrong with the content of a field whose count is within its limits; NULL: nothing. */
+static const char *content_wrong(enum kind kind, const uint8_t *data, size_t len)
+{
 	if (kind == KIND_SYMBOLS && len % PROTO_SYMBOL_LEN)
 		return "is not whole symbols";
-	if (kind == KIND_MESSAGE && be16toh(hdr->length) != len - sizeof(*hdr))
+	if (kind == KIND_MESSAGE && proto_message_len(data, len) != len)
 		return "is not as long as its header says";
+	if (kind == KIND_MESSAGES && !messages_ok(data, len))
+		return "is not whole messages, or too many";
+	if (kind == KIND_STATES && !states_ok(data, len))
+		return "has a state that is not known";
 	/* it goes to a log and to a terminal, so it may not hold what controls these */
 	if (kind == KIND_TEXT && !cs_utf8_ok(data, len))
 		return "is not UTF-8 without control characters";

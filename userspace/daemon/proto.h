@@ -24,7 +24,10 @@
 #define PROTO_SYMBOL_LEN	28		/* RECONCILE_SYMBOL_LEN */
 #define PROTO_SYMBOLS_MAX	32768		/* symbols of a letter */
 #define PROTO_DIGESTS_MAX	64		/* digests of a notice */
-#define PROTO_RECEIPT_MAX	65536
+#define PROTO_BATCH_MAX		64		/* messages of a DELIVER, digests of a receipt */
+#define PROTO_DELIVER_MAX	(1 << 19)	/* bytes of the messages of a DELIVER */
+#define PROTO_UID_LEN		16		/* CONTRACT_UID_LEN */
+#define PROTO_ENDORSEMENTS_MAX	32
 #define PROTO_TEXT_MAX		512
 
 /**
@@ -54,6 +57,9 @@ enum proto_type {
 	PROTO_RECEIPT,		/* of an ingest, on its way to those whose contract it pays */
 	PROTO_BYE,
 	PROTO_CONTRACT,		/* that both signed, from the seller: the buyer may lack it */
+	PROTO_RECEIPT_ACK,	/* answer to a RECEIPT of a peer: what of it holds */
+	PROTO_DELIVER,		/* messages, from a gateway to an ingest */
+	PROTO_ACK,		/* answer to a DELIVER, behind the RECEIPTs and the CANCEL of it */
 	PROTO_TYPE_MAX,
 };
 
@@ -82,6 +88,7 @@ struct proto_offer_item {
 struct proto_offer {
 	uint64_t			offer;
 	uint8_t				destination[CS_ADDR_LEN];
+	uint8_t				receiver[IDENTITY_PUBLIC_LEN];	/* as of a contract */
 	size_t				nr_items;
 	struct proto_offer_item		*items;
 };
@@ -151,7 +158,90 @@ struct proto_cancel {
 	uint8_t		signature[IDENTITY_SIGNATURE_LEN];
 };
 
-struct proto_receipt { const uint8_t *body; size_t len; };
+/**
+ * struct proto_endorsement - a node says from whom it had messages; see receipt.c
+ * @public: the node's key
+ * @from: address of the peer that gave them to it, and gets the receipt
+ * @contract: uid of the contract under which they came, all zero: none
+ * @messages: those it says it of, big-endian: a bit for each digest of the receipt, lowest first
+ * @signature: the node's
+ */
+struct proto_endorsement {
+	uint8_t	public[IDENTITY_PUBLIC_LEN];
+	uint8_t	from[CS_ADDR_LEN];
+	uint8_t	contract[PROTO_UID_LEN];
+	uint8_t	messages[8];
+	uint8_t	signature[IDENTITY_SIGNATURE_LEN];
+};
+
+/**
+ * struct proto_receipt - a destination says what was delivered, by whom; see receipt.c
+ * @receiver: its public key
+ * @destination: address that the messages bear
+ * @port: likewise
+ * @time: Unix seconds
+ * @deliverer: public key of the gateway
+ * @contract: uid of the contract under which the gateway had them, all zero: none
+ * @digests: of the messages, CS_DIGEST_LEN each
+ * @nr_digests: 1 to PROTO_BATCH_MAX
+ * @signature: the receiver's, over all before it
+ * @endorsements: of the nodes that the messages passed, the gateway first
+ * @nr_endorsements: 0 to PROTO_ENDORSEMENTS_MAX; an ingest sends none, a peer one at least
+ */
+struct proto_receipt {
+	uint8_t		receiver[IDENTITY_PUBLIC_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+	uint32_t	port;
+	uint64_t	time;
+	uint8_t		deliverer[IDENTITY_PUBLIC_LEN];
+	uint8_t		contract[PROTO_UID_LEN];
+	const uint8_t	*digests;
+	size_t		nr_digests;
+	uint8_t		signature[IDENTITY_SIGNATURE_LEN];
+	const struct proto_endorsement *endorsements;
+	size_t		nr_endorsements;
+};
+
+struct proto_receipt_ack {
+	uint8_t		id[PROTO_ID_LEN];	/* receipt_id() */
+	uint64_t	messages;		/* that hold, as in struct proto_endorsement */
+};
+
+struct proto_deliver {
+	uint64_t	batch;			/* number of it on this connection */
+	uint8_t		contract[PROTO_UID_LEN];	/* under which they came, all zero: none */
+	const uint8_t	*messages;		/* 1 to PROTO_BATCH_MAX, one behind the other */
+	size_t		len;
+};
+
+/**
+ * enum proto_ack_state - what became of a message of a DELIVER
+ * @PROTO_ACK_NEW: it is kept; a receipt names it
+ * @PROTO_ACK_KNOWN: it was kept before; if the same gateway brought it, its receipt comes again
+ * @PROTO_ACK_DIGEST: it is not what its digest says, or no message
+ * @PROTO_ACK_DESTINATION: it is not for this ingest
+ * @PROTO_ACK_EXPIRED: it has expired
+ * @PROTO_ACK_LIFETIME: it would live too long
+ * @PROTO_ACK_FULL: there is no room; it may be brought again later
+ * @PROTO_ACK_ERROR: it can't be kept now; it may be brought again later
+ */
+enum proto_ack_state {
+	PROTO_ACK_NEW,
+	PROTO_ACK_KNOWN,
+	PROTO_ACK_DIGEST,
+	PROTO_ACK_DESTINATION,
+	PROTO_ACK_EXPIRED,
+	PROTO_ACK_LIFETIME,
+	PROTO_ACK_FULL,
+	PROTO_ACK_ERROR,
+	PROTO_ACK_MAX,
+};
+
+struct proto_ack {
+	uint64_t	batch;
+	const uint8_t	*states;	/* enum proto_ack_state, one for each message */
+	size_t		nr_states;
+};
 
 struct proto_bye {
 	uint32_t	reason;		/* enum policy_reason; POLICY_NONE: nothing is wrong */
@@ -186,6 +276,9 @@ struct proto_letter {
 		struct proto_receipt	receipt;
 		struct proto_bye	bye;
 		struct proto_contract	contract;
+		struct proto_receipt_ack receipt_ack;
+		struct proto_deliver	deliver;
+		struct proto_ack	ack;
 	};
 };
 
@@ -202,5 +295,7 @@ int proto_decode(struct proto_letter *letter, const void *data, size_t len,
 		 struct cs_error *error);
 void proto_free(struct proto_letter *letter);
 const char *proto_type_name(unsigned int type);
+/* The bytes of the message at the beginning of @data; 0: there is no whole one. */
+size_t proto_message_len(const uint8_t *data, size_t len);
 
 #endif /* CSD_PROTO_H */

@@ -9,10 +9,13 @@
 #include <time.h>
 
 #include "daemon/cancel.h"
+#include "daemon/gateway.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receipt_way.h"
+#include "daemon/receiver.h"
 #include "daemon/status.h"
 #include "lib/hex.h"
 #include "lib/utf8.h"
@@ -455,6 +458,46 @@ static json_t *on_reconcile(struct daemon *daemon, const json_t *request, struct
 	return json_object();
 }
 
+/* --- Gateway and receipts --- */
+
+static json_t *on_gateway(struct daemon *daemon, const json_t *request, struct cs_error *error)
+{
+	(void)request;
+	(void)error;
+	return gateway_json(daemon);
+}
+
+static json_t *on_receipts(struct daemon *daemon, const json_t *request, struct cs_error *error)
+{
+	(void)request;
+	return receipt_json(daemon, error);
+}
+
+static json_t *on_delivered(struct daemon *daemon, const json_t *request, struct cs_error *error)
+{
+	(void)request;
+	return receipt_list(daemon, error);
+}
+
+static json_t *on_receivers(struct daemon *daemon, const json_t *request, struct cs_error *error)
+{
+	(void)request;
+	(void)error;
+	return receiver_list(daemon);
+}
+
+static json_t *on_receivers_add(struct daemon *daemon, const json_t *request,
+				struct cs_error *error)
+{
+	return receiver_add(daemon, request, error) ? NULL : json_object();
+}
+
+static json_t *on_receivers_del(struct daemon *daemon, const json_t *request,
+				struct cs_error *error)
+{
+	return receiver_del(daemon, request, error) ? NULL : json_object();
+}
+
 /* --- Ledger and policy --- */
 
 static json_t *on_settle(struct daemon *daemon, const json_t *request, struct cs_error *error)
@@ -520,6 +563,12 @@ json_t *status_answer(void *data, const json_t *request, bool admin, struct cs_e
 		{ "store check", true, on_store_check },
 		{ "store drop", true, on_store_drop },
 		{ "store reconcile", true, on_reconcile },
+		{ "gateway", false, on_gateway },
+		{ "receipts", false, on_receipts },
+		{ "receipts delivered", false, on_delivered },
+		{ "receivers", false, on_receivers },
+		{ "receivers add", true, on_receivers_add },
+		{ "receivers del", true, on_receivers_del },
 		{ "ledger settle", true, on_settle },
 		{ "policy", false, on_policy },
 	};

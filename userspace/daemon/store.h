@@ -88,6 +88,24 @@ struct store_stats {
 };
 
 /**
+ * struct store_given - where a message that was delivered had come from
+ * @known: the message was held, so this is known
+ * @own: this node sent it
+ * @port: its destination's
+ * @contract: under which it came, 0: none
+ * @peer: who gave it
+ * @destination: its destination
+ */
+struct store_given {
+	bool		known;
+	bool		own;
+	uint16_t	port;
+	uint32_t	contract;
+	uint8_t		peer[STORE_PEER_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+};
+
+/**
  * struct store_notice - that a message was delivered
  * @expiry: until when it is remembered, Unix seconds
  * @address: of who says so
@@ -95,6 +113,7 @@ struct store_stats {
  * @letter: what was said; kept once for all the messages that it names, valid until the next call
  * @len: bytes of @letter, at most STORE_NOTICE_MAX
  * @id: of @letter, as long as the store has it; not looked at by store_cancel()
+ * @given: where the message had come from; likewise
  */
 struct store_notice {
 	uint64_t	expiry;
@@ -103,6 +122,7 @@ struct store_notice {
 	const void	*letter;
 	size_t		len;
 	uint8_t		id[STORE_NOTICE_LEN];
+	struct store_given	given;
 };
 
 struct store;

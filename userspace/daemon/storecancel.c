@@ -162,14 +162,31 @@ static int trim(struct store *store)
 	return rc;
 }
 
-static int bury(struct store *store, const uint8_t *digest, const struct store_notice *notice)
+/* Where a message came from that is about to go, so that its receipt finds the way back. */
+static void note_given(struct storedb_grave *grave, const struct store_item *item)
 {
-	struct storedb_grave grave = { .expiry = htobe64(notice->expiry),
-				       .proven = notice->proven };
-	uint8_t key[STOREDB_CANCEL];
+	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)item->message;
+
+	grave->given = GIVEN_KNOWN | (item->flags & STORE_OWN ? GIVEN_OWN : 0);
+	grave->contract = htobe32(item->contract);
+	grave->port = hdr->port;
+	memcpy(grave->peer, item->peer, STORE_PEER_LEN);
+	memcpy(grave->destination, item->destination, CS_ADDR_LEN);
+}
+
+/* @grave has what is known of where the message came from; else that is as before. */
+static int bury(struct store *store, const uint8_t *digest, const struct store_notice *notice,
+		struct storedb_grave *grave)
+{
+	uint8_t key[STOREDB_CANCEL], found[CS_DIGEST_LEN];
+	struct storedb_grave before;
 	int rc;
 
-	memcpy(grave.address, notice->address, CS_ADDR_LEN);
+	if (!grave->given && !storedb_grave(store, digest, found, &before))
+		*grave = before;
+	grave->expiry = htobe64(notice->expiry);
+	grave->proven = notice->proven;
+	memcpy(grave->address, notice->address, CS_ADDR_LEN);
 	rc = uncancel(store, digest);
 	if (rc && rc != MDB_NOTFOUND)
 		return rc;
@@ -177,9 +194,9 @@ static int bury(struct store *store, const uint8_t *digest, const struct store_n
 		return 0;
 	rc = trim(store);
 	if (!rc)
-		rc = take_notice(store, notice, grave.notice);
+		rc = take_notice(store, notice, grave->notice);
 	if (!rc)
-		rc = put_grave(store, digest, &grave);
+		rc = put_grave(store, digest, grave);
 	if (!rc)
 		rc = storedb_put(store, DB_CANCELEXPIRY,
 				 storedb_cancel_key(key, notice->expiry, digest), "", 0);
@@ -200,6 +217,7 @@ static int bury(struct store *store, const uint8_t *digest, const struct store_n
 int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN],
 		 const struct store_notice *notice)
 {
+	struct storedb_grave grave = { 0 };
 	uint8_t copy[CS_DIGEST_LEN];
 	struct store_item item;
 	int rc = 0;
@@ -207,13 +225,29 @@ int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN],
 	if (!notice->len || notice->len > STORE_NOTICE_MAX)
 		return -EMSGSIZE;
 	memcpy(copy, digest, sizeof(copy)); /* it may be one of the store's own */
-	if (!store_get(store, copy, &item))
+	if (!store_get(store, copy, &item)) {
+		note_given(&grave, &item);
 		rc = item.flags & STORE_LOCAL ? store_flag(store, copy, STORE_DELIVERED, 0) :
 						store_del(store, copy);
+	}
 	if (rc)
 		return rc;
-	rc = bury(store, copy, notice);
+	rc = bury(store, copy, notice, &grave);
 	return rc ? storedb_failed(store, rc, NULL) : 0;
+}
+
+static struct store_given given_of(const struct storedb_grave *grave)
+{
+	struct store_given given = {
+		.known = grave->given & GIVEN_KNOWN,
+		.own = grave->given & GIVEN_OWN,
+		.port = be16toh(grave->port),
+		.contract = be32toh(grave->contract),
+	};
+
+	memcpy(given.peer, grave->peer, STORE_PEER_LEN);
+	memcpy(given.destination, grave->destination, CS_ADDR_LEN);
+	return given;
 }
 
 /**
@@ -238,6 +272,7 @@ int store_cancelled(struct store *store, const uint8_t prefix[CS_SEEN_KEY_LEN],
 					 .letter = value.mv_data, .len = value.mv_size };
 	memcpy(notice->address, grave.address, CS_ADDR_LEN);
 	memcpy(notice->id, grave.notice, STORE_NOTICE_LEN);
+	notice->given = given_of(&grave);
 	return 0;
 }
 

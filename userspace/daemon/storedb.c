@@ -16,7 +16,7 @@
 
 #include "daemon/storedb.h"
 
-#define VERSION		2
+#define VERSION		3
 #define MAP_SPARE	(64u << 20)	/* of address space, for pages between two commits */
 #define GRAVE_MOST	1024		/* bytes that a delivered message takes, notice included */
 

@@ -96,20 +96,38 @@ struct storedb_share {
 } __attribute__((packed));
 
 /**
+ * enum storedb_given - what is known of where a message had come from
+ * @GIVEN_KNOWN: it was held
+ * @GIVEN_OWN: this node sent it
+ */
+enum storedb_given {
+	GIVEN_KNOWN	= 1 << 0,
+	GIVEN_OWN	= 1 << 1,
+};
+
+/**
  * struct storedb_grave - what is kept of a message that was delivered; big-endian
  * @expiry: until when, Unix seconds
  * @address: of who says so
  * @notice: id of the notice
+ * @peer: who gave the message, if it was held
+ * @destination: of the message
+ * @contract: under which it came
+ * @port: its destination's
  * @proven: the message was held here, and @address is its destination
- * @reserved: 0
+ * @given: enum storedb_given
  * @sum: over the digest and all before
  */
 struct storedb_grave {
 	uint64_t	expiry;
 	uint8_t		address[CS_ADDR_LEN];
 	uint8_t		notice[STORE_NOTICE_LEN];
+	uint8_t		peer[STORE_PEER_LEN];
+	uint8_t		destination[CS_ADDR_LEN];
+	uint32_t	contract;
+	uint16_t	port;
 	uint8_t		proven;
-	uint8_t		reserved[3];
+	uint8_t		given;
 	uint32_t	sum;
 } __attribute__((packed));
 

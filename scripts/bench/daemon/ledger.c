@@ -38,6 +38,7 @@ static void make(struct contract *contract, unsigned int serial)
 	memcpy(contract->seller, seller.public, IDENTITY_PUBLIC_LEN);
 	contract->id = serial + 1;
 	contract->rate = 5000;
+	contract->destination[0] = 0xfd;
 	contract->created = time(NULL);
 	contract->expiry = contract->created + 86400;
 	contract->nr_items = ITEMS;

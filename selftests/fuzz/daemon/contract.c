@@ -53,6 +53,7 @@ static void make(struct contract *contract, size_t items)
 	contract->seller[0] = 1;
 	contract->id = 70000;
 	contract->rate = 300;
+	contract->destination[0] = 0xfd;
 	contract->created = 1800000000;
 	contract->expiry = 1800000001;
 	contract->nr_items = items;

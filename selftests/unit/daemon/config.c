@@ -260,7 +260,8 @@ static void test_unknown(void **state)
 		{ PORTS "x23456789012345678901234567890123 = 1;",
 		  "f:2: x23456789012345678901234567890123: unknown setting; known here: log, "
 		  "identity, "
-		  "state, control, device, ports, trust, sessions, store, market, policy, offers" },
+		  "state, control, device, ports, trust, sessions, store, market, policy, offers, "
+		  "gateway, ingest" },
 	};
 
 	(void)state;
@@ -320,6 +321,90 @@ static void test_types(void **state)
 
 	(void)state;
 	CHECK_BAD(bad);
+}
+
+static void test_bad_gateway(void **state)
+{
+	static const struct bad bad[] = {
+		{ PORTS "gateway = { interface = \"eth0\"; };",
+		  "f:2: gateway: \"destinations\" is missing" },
+		{ PORTS "gateway = { destinations = ( \"::/0\" ); };",
+		  "f:2: gateway: \"interface\" is missing" },
+		{ PORTS "gateway = { interface = \"eth*\"; destinations = ( ); };",
+		  "f:2: gateway.interface: \"eth*\" is not the name of an interface: "
+		  "1 to 15 characters, none of \"/: %*?[]\\\"" },
+		{ PORTS "gateway = { interface = \"e\"; destinations = \"::/0\"; };",
+		  "f:2: gateway.destinations: must be a list: ( \"fd12::/16\", ... )" },
+		{ PORTS "gateway = { interface = \"e\"; destinations = (); batch = 65; };",
+		  "f:2: gateway.batch: 65 is out of range: 1 to 64" },
+		{ PORTS "gateway = { interface = \"e\"; destinations = ();\nnetworks = ( "
+		  "\"2001:db8::/32\", \"c8:0e:14:01:02\" ); };",
+		  "f:3: gateway.networks[1]: \"c8:0e:14:01:02\" is neither the MAC of a router "
+		  "nor an IPv6 prefix" },
+		{ PORTS "gateway = { interface = \"e\"; destinations = (); networks = ( "
+		  "\"c8:0e:14:01:02:03:04\" ); };",
+		  "f:2: gateway.networks[0]: \"c8:0e:14:01:02:03:04\" is neither the MAC of a "
+		  "router nor an IPv6 prefix" },
+		{ PORTS "gateway = { interface = \"e\"; destinations = (); networks = ( "
+		  "\"::1/64\" ); };",
+		  "f:2: gateway.networks[0]: \"::1/64\" has bits beyond the length of the prefix" },
+		{ PORTS "ingest = { listen = \"[::]:1\"; };", "f:2: ingest: \"inbox\" is missing" },
+		{ PORTS "ingest = { inbox = \"/i\"; listen = \"::1\"; };",
+		  "f:2: ingest.listen: \"::1\" is not an IPv6 address and a port, as "
+		  "\"[::]:35254\"" },
+		{ PORTS "ingest = { inbox = \"/i\"; listen = \"[::1]:65536\"; };",
+		  "f:2: ingest.listen: \"[::1]:65536\" is not an IPv6 address and a port, as "
+		  "\"[::]:35254\"" },
+		{ PORTS "ingest = { inbox = \"/i\"; listen = \"[::1]:0\"; };",
+		  "f:2: ingest.listen: \"[::1]:0\" is not an IPv6 address and a port, as "
+		  "\"[::]:35254\"" },
+		{ PORTS "ingest = { inbox = \"/i\"; rate = 65535; };",
+		  "f:2: ingest.rate: rate must be 0, no limit, or at least 64KiB" },
+	};
+	(void)state;
+	CHECK_BAD(bad);
+}
+
+static void test_gateway(void **state)
+{
+	const struct config_gateway *gateway;
+	const struct config_ingest *ingest;
+	struct config config;
+
+	(void)state;
+	parse_ok(&config, PORTS
+		 "gateway = { interface = \"eth0\"; destinations = [ \"2001:db8::/32\", \"::1\" ]; "
+		 "networks = ( \"c8:0E:14:01:02:03\", \"2001:db8:77::/48\" ); metered = true; "
+		 "batch = 5; };\n"
+		 "ingest = { listen = \"[2001:db8::7]:443\"; inbox = \"/i\"; bytes = \"2MiB\"; "
+		 "connections = 9; per-source = 2; rate = \"1MB\"; "
+		 "destinations = ( \"::/0\" ); };");
+	gateway = &config.gateway;
+	assert_string_equal(gateway->interface, "eth0");
+	assert_int_equal(gateway->nr_destinations, 2);
+	assert_int_equal(gateway->destinations[0].len, 32);
+	assert_int_equal(gateway->destinations[1].len, 128);
+	assert_int_equal(gateway->nr_networks, 2);
+	assert_true(gateway->networks[0].router && !gateway->networks[1].router);
+	assert_memory_equal(gateway->networks[0].lladdr, "\xc8\x0e\x14\x01\x02\x03", 6);
+	assert_int_equal(gateway->networks[1].prefix.len, 48);
+	assert_true(gateway->metered);
+	assert_int_equal(gateway->batch, 5);
+	ingest = &config.ingest;
+	assert_string_equal(ingest->inbox, "/i");
+	assert_int_equal(ingest->address[0], 0x20);
+	assert_int_equal(ingest->address[15], 7);
+	assert_int_equal(ingest->port, 443);
+	assert_int_equal(ingest->bytes, 2 << 20);
+	assert_int_equal(ingest->connections, 9);
+	assert_int_equal(ingest->per_source, 2);
+	assert_int_equal(ingest->rate, 1000000);
+	assert_int_equal(ingest->nr_destinations, 1);
+	config_free(&config);
+	parse_ok(&config, PORTS);
+	assert_string_equal(config.gateway.interface, "");
+	assert_string_equal(config.ingest.inbox, "");
+	config_free(&config);
 }
 
 static void test_ranges(void **state)
@@ -760,6 +845,8 @@ int main(void)
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_bad_gateway),
+		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_cut_numbers),
 		cmocka_unit_test(test_values),

@@ -25,7 +25,8 @@
 #define AT_BUYER	4
 #define AT_ID		70
 #define AT_NONCE	74
-#define AT_ITEMS	121
+#define AT_RECEIVER	112
+#define AT_ITEMS	155
 #define ITEM_LEN	(1 + 2 + CS_DIGEST_LEN + 3)
 
 static struct identity buyer, seller, other;
@@ -89,6 +90,7 @@ static void check_same(const struct contract *a, const struct contract *b)
 	assert_memory_equal(a->nonce, b->nonce, sizeof(a->nonce));
 	assert_int_equal(a->rate, b->rate);
 	assert_memory_equal(a->destination, b->destination, sizeof(a->destination));
+	assert_memory_equal(a->receiver, b->receiver, sizeof(a->receiver));
 	assert_int_equal(a->created, b->created);
 	assert_int_equal(a->expiry, b->expiry);
 	assert_int_equal(a->nr_items, b->nr_items);
@@ -203,7 +205,7 @@ static void test_greatest(void **state)
 static void test_known_bytes(void **state)
 {
 	struct contract contract;
-	uint8_t expected[AT_ITEMS + ITEM_LEN] = { 0x8a, 0x01, 0x58, 0x20 };
+	uint8_t expected[AT_ITEMS + ITEM_LEN] = { 0x8b, 0x02, 0x58, 0x20 };
 	uint8_t *p = expected + 4;
 
 	(void)state;
@@ -217,7 +219,9 @@ static void test_known_bytes(void **state)
 	memset(p, 0xaa, 16);
 	p = mempcpy(p + 16, "\x19\x13\x88\x50", 4);
 	memset(p, 0xfd, 16);
-	p = mempcpy(p + 16, "\x1a\x6b\x49\xd2\x00\x1a\x6b\x49\xe0\x10\x81", 11);
+	p = mempcpy(p + 16, "\x58\x20", 2);
+	memset(p, 0, 32);
+	p = mempcpy(p + 32, "\x1a\x6b\x49\xd2\x00\x1a\x6b\x49\xe0\x10\x81", 11);
 	p = mempcpy(p, "\x82\x58\x40", 3);
 	memset(p, 0x55, 64);
 	p[0] = 0;
@@ -264,10 +268,10 @@ static void test_other_encodings(void **state)
 	make(&contract, 2);
 	assert_int_equal(contract_encode(&contract), 0);
 	/* numbers, lengths and counts longer than they need be */
-	refused_with(&contract, AT_VERSION, 1, "\x18\x01", 2, -EBADMSG, not);
+	refused_with(&contract, AT_VERSION, 1, "\x18\x02", 2, -EBADMSG, not);
 	refused_with(&contract, AT_ID, 3, "\x1a\0\0\x03\xe8", 5, -EBADMSG, not);
 	refused_with(&contract, AT_ID, 3, "\x1b\0\0\0\0\0\0\x03\xe8", 9, -EBADMSG, not);
-	refused_with(&contract, 0, 1, "\x98\x0a", 2, -EBADMSG, not);
+	refused_with(&contract, 0, 1, "\x98\x0b", 2, -EBADMSG, not);
 	refused_with(&contract, AT_NONCE - 1, 1, "\x58\x10", 2, -EBADMSG, not);
 	refused_with(&contract, AT_ITEMS - 1, 1, "\x9a\0\0\0\x02", 5, -EBADMSG, not);
 	/* indefinite, tagged, negative, text, float, null */
@@ -279,14 +283,14 @@ static void test_other_encodings(void **state)
 	refused_with(&contract, AT_ID, 3, "\xf9\x63\xd0", 3, -EBADMSG, "not CBOR");
 	refused_with(&contract, AT_ID, 3, "\xf6", 1, -EBADMSG, "not CBOR");
 	/* wrong counts, lengths and sizes */
-	refused_with(&contract, 0, 1, "\x8b", 1, -EBADMSG, "not CBOR");
+	refused_with(&contract, 0, 1, "\x8a", 1, -EBADMSG, "not CBOR");
 	refused_with(&contract, AT_ITEMS, 1, "\x83", 1, -EBADMSG, "not CBOR");
 	refused_with(&contract, AT_NONCE - 1, 2, "\x4f", 1, -EBADMSG, "not CBOR");
 	refused_with(&contract, AT_ID, 3, "\x1b\0\0\0\x01\0\0\0\0", 9, -EBADMSG, "not CBOR");
 	refused_with(&contract, AT_ITEMS - 1, 1, "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", 9,
 		     -EBADMSG, "18446744073709551615 messages");
 	refused_with(&contract, AT_ITEMS - 1, 1, "\x80", 1, -EBADMSG, "0 messages");
-	refused_with(&contract, AT_VERSION, 1, "\x02", 1, -EBADMSG, "version 2");
+	refused_with(&contract, AT_VERSION, 1, "\x01", 1, -EBADMSG, "version 1");
 	refused_with(&contract, contract.body_len, 0, "\0", 1, -EBADMSG, "not CBOR");
 	contract_free(&contract);
 }
@@ -356,6 +360,50 @@ static void test_limits(void **state)
 	make(&contract, 1);
 	memcpy(contract.seller, contract.buyer, 32);
 	both_refuse(&contract, -EINVAL, "same node");
+}
+
+/* Who may sign receipts: a wired destination needs a key, its own address tells whose it is. */
+static void test_receiver(void **state)
+{
+	const char *says = "receiver's key is not one for its destination";
+	uint8_t address[CS_ADDR_LEN], zero[IDENTITY_PUBLIC_LEN] = { 0 };
+	struct contract contract, copy;
+	struct cs_error error;
+
+	(void)state;
+	make(&contract, 1);
+	contract.destination[0] = 0x20;
+	both_refuse(&contract, -EINVAL, says);
+	make(&contract, 1);
+	memcpy(contract.receiver, other.public, sizeof(contract.receiver));
+	both_refuse(&contract, -EINVAL, says);
+
+	make(&contract, 1);
+	contract.destination[0] = 0x20;
+	memcpy(contract.receiver, other.public, sizeof(contract.receiver));
+	assert_int_equal(contract_encode(&contract), 0);
+	assert_int_equal(contract_decode(&copy, contract.body, contract.body_len, &error), 0);
+	check_same(&contract, &copy);
+	assert_true(contract_receiver_is(&copy, other.public));
+	assert_false(contract_receiver_is(&copy, buyer.public));
+	assert_false(contract_receiver_is(&copy, zero));
+	contract_free(&copy);
+	/* what comes from another is refused likewise */
+	refused_with(&contract, AT_RECEIVER, 32, (const char *)zero, 32, -EINVAL, says);
+	contract_free(&contract);
+
+	identity_address(other.public, address);
+	make(&contract, 1);
+	memcpy(contract.destination, address, sizeof(address));
+	assert_int_equal(contract_encode(&contract), 0);
+	assert_true(contract_receiver_is(&contract, other.public));
+	assert_false(contract_receiver_is(&contract, buyer.public));
+	assert_false(contract_receiver_is(&contract, zero));
+	memcpy(contract.receiver, other.public, sizeof(contract.receiver));
+	assert_int_equal(contract_encode(&contract), 0);
+	assert_true(contract_receiver_is(&contract, other.public));
+	assert_false(contract_receiver_is(&contract, buyer.public));
+	contract_free(&contract);
 }
 
 static void test_limits_decoded(void **state)
@@ -477,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_other_encodings),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_receiver),
 		cmocka_unit_test(test_limits_decoded),
 		cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_fields_against_body),

@@ -144,6 +144,7 @@ static void make(struct contract *contract, const struct identity *buyer,
 	contract->id = 1 + serial;
 	memcpy(contract->nonce, &serial, sizeof(serial));
 	contract->rate = rate;
+	contract->destination[0] = 0xfd;
 	contract->created = NOW - 1;
 	contract->expiry = expiry;
 	contract->nr_items = items;

@@ -43,11 +43,12 @@ static const struct {
 	{ PROTO_PORT_KEY_ACK,
 	  "83071a0001000001" },
 	{ PROTO_OFFER,
-	  "8408184d50fdfeff000102030405060708090a0b0c82835840000102030405060708090a0b0c0d0e0f10 "
-	  "1112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a "
-	  "3b3c3d3e3f18981a6b49d2008358400102030405060708090a0b0c0d0e0f101112131415161718191a1b "
-	  "1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f401a00010097 "
-	  "1b0000000100000000" },
+	  "8508184d50fdfeff000102030405060708090a0b0c5820606162636465666768696a6b6c6d6e6f707172 "
+	  "737475767778797a7b7c7d7e7f82835840000102030405060708090a0b0c0d0e0f101112131415161718 "
+	  "191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f18981a "
+	  "6b49d2008358400102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223 "
+	  "2425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f401a000100971b00000001000000 "
+	  "00" },
 	{ PROTO_NO,
 	  "8309184d02" },
 	{ PROTO_BID,
@@ -85,7 +86,17 @@ static const struct {
 	  "5152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a "
 	  "7b7c7d7e7f" },
 	{ PROTO_RECEIPT,
-	  "82154772656365697074" },
+	  "8a155820000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f502021222324 "
+	  "25262728292a2b2c2d2e2f1989b61a6b49d2005820404142434445464748494a4b4c4d4e4f5051525354 "
+	  "55565758595a5b5c5d5e5f50101112131415161718191a1b1c1d1e1f5880000102030405060708090a0b "
+	  "0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435 "
+	  "363738393a3b3c3d3e3f0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20 "
+	  "2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f4058406061626364656667 "
+	  "68696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f808182838485868788898a8b8c8d8e8f9091 "
+	  "92939495969798999a9b9c9d9e9f5888000102030405060708090a0b0c0d0e0f10111213141516171819 "
+	  "1a1b1c1d1e1ffdfeff000102030405060708090a0b0c202122232425262728292a2b2c2d2e2f00000000 "
+	  "00000005808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5 "
+	  "a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf" },
 	{ PROTO_BYE,
 	  "8316006762796520e280a6" },
 	{ PROTO_CONTRACT,
@@ -93,6 +104,18 @@ static const struct {
 	  "2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f5840404142434445464748 "
 	  "494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172 "
 	  "737475767778797a7b7c7d7e7f" },
+	{ PROTO_RECEIPT_ACK,
+	  "83181850000102030405060708090a0b0c0d0e0f03" },
+	{ PROTO_DELIVER,
+	  "8418190750101112131415161718191a1b1c1d1e1f58f6000102030405060708090a0b0c0d0e0f101112 "
+	  "131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c "
+	  "3d3e3f404142434445464748494a4b4c4d4e4f000000006b49d20000500003808182838485868788898a "
+	  "8b8c8d8e8f000000000000000000000000616263000102030405060708090a0b0c0d0e0f101112131415 "
+	  "161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f "
+	  "404142434445464748494a4b4c4d4e4f000000006b49d20000500003808182838485868788898a8b8c8d "
+	  "8e8f000000000000000000000000616263" },
+	{ PROTO_ACK,
+	  "83181a0743000106" },
 };
 
 /* What letters point to in these tests. */
@@ -163,6 +186,7 @@ static void vector_contract(struct proto_letter *to)
 	if (to->type == PROTO_OFFER) {
 		to->offer = (struct proto_offer){ .offer = 77, .nr_items = 2, .items = items };
 		count_up(to->offer.destination, 0xfd, CS_ADDR_LEN);
+		count_up(to->offer.receiver, 0x60, IDENTITY_PUBLIC_LEN);
 		count_up(items[0].digest, 0, CS_DIGEST_LEN);
 		count_up(items[1].digest, 1, CS_DIGEST_LEN);
 		items[0].size = 152;
@@ -211,6 +235,50 @@ static void vector_stores(struct proto_letter *to)
 	}
 }
 
+static void vector_receipt(struct proto_receipt *to)
+{
+	static struct proto_endorsement endorsement;
+
+	count_up(to->receiver, 0, IDENTITY_PUBLIC_LEN);
+	count_up(to->destination, 0x20, CS_ADDR_LEN);
+	to->port = 35254;
+	to->time = 1800000000;
+	count_up(to->deliverer, 0x40, IDENTITY_PUBLIC_LEN);
+	count_up(to->contract, 0x10, PROTO_UID_LEN);
+	count_up(content[0], 0, CS_DIGEST_LEN);
+	count_up(content[0] + CS_DIGEST_LEN, 1, CS_DIGEST_LEN);
+	to->digests = content[0];
+	to->nr_digests = 2;
+	count_up(to->signature, 0x60, IDENTITY_SIGNATURE_LEN);
+	count_up(endorsement.public, 0, IDENTITY_PUBLIC_LEN);
+	count_up(endorsement.from, 0xfd, CS_ADDR_LEN);
+	count_up(endorsement.contract, 0x20, PROTO_UID_LEN);
+	endorsement.messages[7] = 5;
+	count_up(endorsement.signature, 0x80, IDENTITY_SIGNATURE_LEN);
+	to->endorsements = &endorsement;
+	to->nr_endorsements = 1;
+}
+
+static void vector_ingest(struct proto_letter *to)
+{
+	static const uint8_t states[] = { PROTO_ACK_NEW, PROTO_ACK_KNOWN, PROTO_ACK_FULL };
+	struct proto_message message;
+
+	if (to->type == PROTO_RECEIPT_ACK) {
+		count_up(to->receipt_ack.id, 0, PROTO_ID_LEN);
+		to->receipt_ack.messages = 3;
+	} else if (to->type == PROTO_DELIVER) {
+		vector_message(&message);
+		memcpy(content[0] + message.len, content[0], message.len);
+		count_up(to->deliver.contract, 0x10, PROTO_UID_LEN);
+		to->deliver.batch = 7;
+		to->deliver.messages = content[0];
+		to->deliver.len = 2 * message.len;
+	} else {
+		to->ack = (struct proto_ack){ 7, states, sizeof(states) };
+	}
+}
+
 static void vector_letter(struct proto_letter *to, enum proto_type type)
 {
 	memset(to, 0, sizeof(*to));
@@ -241,11 +309,13 @@ static void vector_letter(struct proto_letter *to, enum proto_type type)
 		to->cancel.nr_digests = 1;
 		count_up(to->cancel.signature, 0x40, IDENTITY_SIGNATURE_LEN);
 	} else if (type == PROTO_RECEIPT) {
-		to->receipt = (struct proto_receipt){ (uint8_t *)"receipt", 7 };
+		vector_receipt(&to->receipt);
 	} else if (type == PROTO_CONTRACT) {
 		to->contract = (struct proto_contract){ .body = (uint8_t *)"body", .len = 4 };
 		count_up(to->contract.buyer, 0, IDENTITY_SIGNATURE_LEN);
 		count_up(to->contract.seller, 0x40, IDENTITY_SIGNATURE_LEN);
+	} else if (type > PROTO_CONTRACT) {
+		vector_ingest(to);
 	} else {
 		to->bye = (struct proto_bye){ POLICY_NONE, "bye \xe2\x80\xa6", 7 };
 	}
@@ -337,6 +407,7 @@ static void random_contract(struct proto_letter *to, size_t most)
 	switch (to->type) {
 	case PROTO_OFFER:
 		fill(to->offer.destination, CS_ADDR_LEN);
+		fill(to->offer.receiver, IDENTITY_PUBLIC_LEN);
 		to->offer.items = items;
 		to->offer.nr_items = number_to(1, most / 80 + 1);
 		for (i = 0; i < to->offer.nr_items; i++) {
@@ -400,6 +471,48 @@ static void random_stores(struct proto_letter *to, size_t most)
 	}
 }
 
+static void random_receipt(struct proto_receipt *to)
+{
+	fill(to->receiver, IDENTITY_PUBLIC_LEN);
+	fill(to->destination, CS_ADDR_LEN);
+	to->port = number_to(0, UINT16_MAX);
+	to->time = number();
+	fill(to->deliverer, IDENTITY_PUBLIC_LEN);
+	fill(to->contract, PROTO_UID_LEN);
+	to->nr_digests = number_to(1, PROTO_BATCH_MAX);
+	to->digests = random_bytes(0, to->nr_digests * CS_DIGEST_LEN);
+	fill(to->signature, IDENTITY_SIGNATURE_LEN);
+	to->nr_endorsements = number_to(0, PROTO_ENDORSEMENTS_MAX);
+	to->endorsements = (const struct proto_endorsement *)random_bytes(1,
+				to->nr_endorsements * sizeof(*to->endorsements));
+}
+
+static void random_ingest(struct proto_letter *to, size_t most)
+{
+	size_t i, n, count = number_to(1, PROTO_BATCH_MAX), len = 0;
+
+	if (to->type == PROTO_RECEIPT_ACK) {
+		fill(to->receipt_ack.id, PROTO_ID_LEN);
+		to->receipt_ack.messages = number();
+	} else if (to->type == PROTO_DELIVER) {
+		to->deliver.batch = number();
+		fill(to->deliver.contract, PROTO_UID_LEN);
+		for (i = 0; i < count && len + 120 + most / 64 < PROTO_DELIVER_MAX; i++) {
+			n = number_to(0, most / 64);
+			fill(content[0] + len, 120 + n);
+			len += make_message(content[0] + len, n);
+		}
+		to->deliver.messages = content[0];
+		to->deliver.len = len;
+	} else {
+		to->ack.batch = number();
+		for (i = 0; i < count; i++)
+			content[0][i] = rand() % PROTO_ACK_MAX;
+		to->ack.states = content[0];
+		to->ack.nr_states = count;
+	}
+}
+
 /* A letter with any contents, about @most bytes of those that have no fixed size. */
 static void random_letter(struct proto_letter *to, enum proto_type type, size_t most)
 {
@@ -425,12 +538,13 @@ static void random_letter(struct proto_letter *to, enum proto_type type, size_t 
 		to->cancel.nr_digests = number_to(1, most / CS_DIGEST_LEN % 64 + 1);
 		to->cancel.digests = random_bytes(0, to->cancel.nr_digests * CS_DIGEST_LEN);
 	} else if (type == PROTO_RECEIPT) {
-		to->receipt.len = number_to(1, most);
-		to->receipt.body = random_bytes(0, to->receipt.len);
+		random_receipt(&to->receipt);
 	} else if (type == PROTO_CONTRACT) {
 		fill(&to->contract, sizeof(to->contract));
 		to->contract.len = number_to(1, most);
 		to->contract.body = random_bytes(0, to->contract.len);
+	} else if (type > PROTO_CONTRACT) {
+		random_ingest(to, most);
 	} else {
 		to->bye.reason = number_to(0, POLICY_REASON_MAX - 1);
 		to->bye.len = number_to(0, most < PROTO_TEXT_MAX ? most : PROTO_TEXT_MAX);
@@ -457,6 +571,7 @@ static void same_offer(struct proto_letter *a, const struct proto_letter *b)
 
 	assert_int_equal(a->offer.offer, b->offer.offer);
 	assert_memory_equal(a->offer.destination, b->offer.destination, CS_ADDR_LEN);
+	assert_memory_equal(a->offer.receiver, b->offer.receiver, IDENTITY_PUBLIC_LEN);
 	assert_int_equal(a->offer.nr_items, b->offer.nr_items);
 	for (i = 0; i < a->offer.nr_items; i++) {
 		assert_memory_equal(a->offer.items[i].digest, b->offer.items[i].digest,
@@ -508,11 +623,18 @@ static void same(struct proto_letter *a, const struct proto_letter *b)
 	else if (a->type == PROTO_CANCEL)
 		SAME_COUNTED(cancel, digests, nr_digests, CS_DIGEST_LEN);
 	else if (a->type == PROTO_RECEIPT)
-		SAME_COUNTED(receipt, body, len, 1);
+		SAME_COUNTED(receipt, digests, nr_digests, CS_DIGEST_LEN);
 	else if (a->type == PROTO_CONTRACT)
 		SAME_COUNTED(contract, body, len, 1);
 	else if (a->type == PROTO_BYE)
 		SAME_COUNTED(bye, text, len, 1);
+	else if (a->type == PROTO_DELIVER)
+		SAME_COUNTED(deliver, messages, len, 1);
+	else if (a->type == PROTO_ACK)
+		SAME_COUNTED(ack, states, nr_states, 1);
+	if (a->type == PROTO_RECEIPT)
+		SAME_COUNTED(receipt, endorsements, nr_endorsements,
+			     sizeof(struct proto_endorsement));
 	/* numbers and fixed bytes; what is pointed to was compared; holes are zero */
 	assert_memory_equal(&a->hello, &b->hello, len);
 }
@@ -606,7 +728,7 @@ static void test_forms(void **state)
 	refused("00", "array");
 	refused("80", "ends too early");
 	refused("8100", "type");
-	refused("811818", "type, byte 3: number is 24");
+	refused("81181b", "type, byte 3: number is 27");
 	refused("811b0000000100000002", "type");
 	/* PING */
 	refused("8102", "PING: array, byte 2: number of fields is 1, which is not 2 to 2");
@@ -629,14 +751,14 @@ static void test_forms(void **state)
 	/* 10,000 levels would be no different */
 	refused("8202818181818181818181818100", "is not an unsigned integer");
 	refused("9bffffffffffffffff0200", "number of fields");
-	/* RECEIPT */
-	refused("82155f41ff", "is not a byte string");
-	refused("82155f4161ff", "is not a byte string");
-	refused("82156161", "is not a byte string");
-	refused("82155801 61", "shortest");
-	refused("82155bffffffffffffffff", "ends too early");
-	refused("82155b7fffffffffffffff00", "ends too early");
-	refused("821540", "length is 0");
+	/* CONTRACT */
+	refused("84175f41ff", "is not a byte string");
+	refused("84175f4161ff", "is not a byte string");
+	refused("84176161", "is not a byte string");
+	refused("84175801 61", "shortest");
+	refused("84175bffffffffffffffff", "ends too early");
+	refused("84175b7fffffffffffffff00", "ends too early");
+	refused("841740", "length is 0");
 	/* BYE */
 	refused("831600 4161", "is not a text string");
 	refused("831600 7f6161ff", "is not a text string");
@@ -657,6 +779,8 @@ static void test_forms(void **state)
 	assert_int_equal(decode_encode("\x83\x16\x0c\x60", 4), 0);
 	assert_int_equal(decode_encode("\x83\x16\x00\x64\xf4\x8f\xbf\xbf", 8), 0);
 }
+
+#define KEY "58201111111111111111111111111111111111111111111111111111111111111111 "
 
 static void test_ranges(void **state)
 {
@@ -680,15 +804,16 @@ static void test_ranges(void **state)
 	refused("830c0000", "reason");
 	refused("830c0018ff", "reason");
 	/* OFFER: no item, too many, more than the bytes can be */
-	refused("84080050fd000102030405060708090a0b0c0d0e80", "number of items is 0");
-	refused("84080050fd000102030405060708090a0b0c0d0e990401", "number of items is 1025");
-	refused("84080050fd000102030405060708090a0b0c0d0e990400", "ends too early");
-	refused("84080050fd000102030405060708090a0b0c0d0e40", "is not an array");
+	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "80", "number of items is 0");
+	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "990401",
+		"number of items is 1025");
+	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "990400", "ends too early");
+	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "40", "is not an array");
 	/* refused before memory is taken for 1,024, not after what is there */
-	refused("84080050fd000102030405060708090a0b0c0d0e990400 835840 "
+	refused("85080050fd000102030405060708090a0b0c0d0e " KEY "990400 835840 "
 		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f "
 		"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f "
-		"1898 00", "OFFER: items, byte 23: ends too early");
+		"1898 00", "OFFER: items, byte 57: ends too early");
 	/* symbols, ids, digests that are not whole or none */
 	refused("830f0340", "length is 0");
 	refused("830f034100", "length is 1");
@@ -716,6 +841,25 @@ static void vector_refused(enum proto_type type, size_t at, uint8_t value, const
 	free(block);
 }
 
+/* A DELIVER may have 64 messages, and not one more. */
+static void test_many_messages(void)
+{
+	struct proto_letter letter = { .type = PROTO_DELIVER };
+	uint8_t *out = NULL;
+	size_t i, len = 0;
+
+	memset(content[0], 0, (PROTO_BATCH_MAX + 1) * 120);
+	for (i = 0; i < PROTO_BATCH_MAX; i++)
+		len += make_message(content[0] + len, 0);
+	letter.deliver.messages = content[0];
+	letter.deliver.len = len;
+	assert_int_equal(proto_encode(&letter, &out, &len), 0);
+	assert_int_equal(decode_encode(out + 4, len - 4), 0);
+	free(out);
+	letter.deliver.len += 120;
+	assert_int_equal(proto_encode(&letter, &out, &len), -EINVAL);
+}
+
 static void test_contents(void **state)
 {
 	(void)state;
@@ -729,10 +873,15 @@ static void test_contents(void **state)
 	vector_refused(PROTO_BID, 36, 8, "2 bytes instead of 1");
 	vector_refused(PROTO_BID, 36, 0, "nr_wanted");
 	/* an item of an OFFER: fields, size */
-	vector_refused(PROTO_OFFER, 22, 0x82, "number of an item's fields is 2");
-	vector_refused(PROTO_OFFER, 22, 0x84, "number of an item's fields is 4");
-	vector_refused(PROTO_OFFER, 90, 151, "number is 151");
-	vector_refused(PROTO_OFFER, 167, 0x98, "number is 65688");
+	vector_refused(PROTO_OFFER, 56, 0x82, "number of an item's fields is 2");
+	vector_refused(PROTO_OFFER, 56, 0x84, "number of an item's fields is 4");
+	vector_refused(PROTO_OFFER, 124, 151, "number is 151");
+	vector_refused(PROTO_OFFER, 201, 0x98, "number is 65688");
+	/* the length of the second message of a DELIVER; an unknown state in an ACK */
+	vector_refused(PROTO_DELIVER, 23 + 123 + 91, 4, "whole messages");
+	vector_refused(PROTO_DELIVER, 23 + 123 + 91, 2, "whole messages");
+	vector_refused(PROTO_ACK, 7, PROTO_ACK_MAX, "a state that is not known");
+	test_many_messages();
 }
 
 static void encode_refused(const struct proto_letter *letter)
@@ -785,8 +934,15 @@ static void test_encode_limits(void **state)
 	BEYOND(PROTO_MESSAGE, message.message, NULL);
 	BEYOND(PROTO_CANCEL, cancel.nr_digests, 0);
 	BEYOND(PROTO_CANCEL, cancel.nr_digests, 65);
-	BEYOND(PROTO_RECEIPT, receipt.len, 0);
-	BEYOND(PROTO_RECEIPT, receipt.len, PROTO_RECEIPT_MAX + 1);
+	BEYOND(PROTO_RECEIPT, receipt.port, UINT16_MAX + 1);
+	BEYOND(PROTO_RECEIPT, receipt.nr_digests, 0);
+	BEYOND(PROTO_RECEIPT, receipt.nr_digests, PROTO_BATCH_MAX + 1);
+	BEYOND(PROTO_RECEIPT, receipt.nr_endorsements, PROTO_ENDORSEMENTS_MAX + 1);
+	BEYOND(PROTO_DELIVER, deliver.len, 0);
+	BEYOND(PROTO_DELIVER, deliver.len, 119);
+	BEYOND(PROTO_DELIVER, deliver.len, PROTO_DELIVER_MAX + 1);
+	BEYOND(PROTO_ACK, ack.nr_states, 0);
+	BEYOND(PROTO_ACK, ack.nr_states, PROTO_BATCH_MAX + 1);
 	BEYOND(PROTO_BYE, bye.reason, POLICY_REASON_MAX);
 	BEYOND(PROTO_BYE, bye.len, PROTO_TEXT_MAX + 1);
 	BEYOND(PROTO_CONTRACT, contract.len, 0);

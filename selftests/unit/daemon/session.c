@@ -34,6 +34,7 @@
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
+#include "daemon/receipt_way.h"
 
 #define NODES	20
 #define IFINDEX	7
@@ -75,6 +76,16 @@ void offer_peer_gone(struct peer *peer)
 }
 
 void offer_letter(struct peer *peer, const struct proto_letter *letter)
+{
+	sync_letter(peer, letter);
+}
+
+void receipt_peer_up(struct peer *peer)
+{
+	(void)peer;
+}
+
+void receipt_letter(struct peer *peer, const struct proto_letter *letter)
 {
 	sync_letter(peer, letter);
 }

@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages all the way onto the wired network, and what comes back for them: whole daemons in one
+ * process, and an ingest, over real TLS.
+ *
+ *	bob ══ alice ══ carol ── gateway ── ingest	══ under contract	── for nothing
+ *
+ * Bob sends messages to the ingest. He offers them to Alice, she carries for points; she offers
+ * them to Carol, who asks for none; Carol gives them to the gateway. The receipt comes back the
+ * same way.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/service.h"
+#include "daemon/gateway.h"
+#include "daemon/notice.h"
+#include "daemon/receipt_way.h"
+#include "lib/hex.h"
+
+#define COUNT	10
+
+enum { BOB, ALICE, CAROL, GATE };
+
+/* --- Nodes --- */
+
+static void settings(void)
+{
+	static struct config_rate rate = { .rate = 50000 };
+	static struct config_prefix prefix = { .address = { [15] = 1 }, .len = 128 };
+	struct config *gate = &nodes[GATE].daemon.config;
+
+	nodes[ALICE].port.terms = CROWDSHARE_PEER_CONTRACT;
+	nodes[ALICE].daemon.config.policy.rates = &rate;
+	nodes[ALICE].daemon.config.policy.nr_rates = 1;
+	strcpy(gate->gateway.interface, "lo");
+	gate->gateway.destinations = &prefix;
+	gate->gateway.nr_destinations = 1;
+	gate->gateway.batch = PROTO_BATCH_MAX;
+}
+
+static int set_up(void **state)
+{
+	int i;
+
+	nodes_set_up(state);
+	settings();
+	service_begin();
+	service_start("");
+	for (i = BOB; i < GATE; i++)
+		nodes_pair(i, i + 1);
+	know_receiver(BOB, receiver.public);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	nodes_tear_down(state);
+	service_end();
+	return 0;
+}
+
+/* --- What they know --- */
+
+/* Sum of what is earned in the contracts of a ledger in which the node has a role. */
+struct sum {
+	const struct identity	*identity;
+	bool			buyer;
+	int64_t			promised;
+	int64_t			earned;
+	size_t			contracts;
+};
+
+static int add_up(const struct contract *contract, int64_t promised, int64_t earned,
+		  int64_t lapsed, void *data)
+{
+	struct sum *sum = data;
+
+	(void)lapsed;
+	if (!memcmp(contract->buyer, sum->identity->public, IDENTITY_PUBLIC_LEN) != sum->buyer)
+		return 0;
+	sum->promised += promised;
+	sum->earned += earned;
+	sum->contracts++;
+	return 0;
+}
+
+static struct sum sum_of(int i, bool buyer)
+{
+	struct sum sum = { .identity = &nodes[i].daemon.identity, .buyer = buyer };
+
+	OK(ledger_contracts(nodes[i].daemon.ledger, false, time(NULL), add_up, &sum, error));
+	return sum;
+}
+
+static int64_t earned(int i, bool buyer)
+{
+	return sum_of(i, buyer).earned;
+}
+
+static bool all_paid(void)
+{
+	struct sum bob = sum_of(BOB, true), alice = sum_of(ALICE, false);
+
+	return bob.promised && bob.earned == bob.promised && alice.earned == bob.earned &&
+	       receipt_stats(&nodes[BOB].daemon)->delivered == COUNT;
+}
+
+static bool is_bad(const struct node *at)
+{
+	struct cs_error error = { "" };
+	int64_t bad;
+
+	return ledger_verify(at->daemon.ledger, at->daemon.identity.public, &bad, &error);
+}
+
+static bool nothing_waits(void)
+{
+	json_t *json;
+	bool none = true;
+	int i;
+
+	for (i = 0; i < NODES; i++) {
+		json = receipt_json(&nodes[i].daemon, NULL);
+		none &= !json_integer_value(json_object_get(json, "waiting"));
+		json_decref(json);
+	}
+	return none;
+}
+
+/* --- The whole way --- */
+
+static void test_the_whole_way(void **state)
+{
+	struct cs_error error = { "" };
+	json_t *list, *gateway;
+	int i;
+
+	(void)state;
+	send_messages(BOB, COUNT);
+	run_until(all_paid(), 14000);
+	assert_int_equal(taken, COUNT);
+	assert_int_equal(ingest_stats(ingest)->states[PROTO_ACK_NEW], COUNT);
+	/* to the millipoint, and Carol, who asked for nothing, has a contract of nothing */
+	assert_true(earned(BOB, true) > 0);
+	assert_true(earned(BOB, true) == earned(ALICE, false));
+	assert_int_equal(sum_of(CAROL, false).contracts, sum_of(ALICE, true).contracts);
+	assert_int_equal(sum_of(CAROL, false).contracts > 0, 1);
+	assert_int_equal(receipt_stats(&nodes[CAROL].daemon)->sold, COUNT);
+	for (i = 0; i < NODES; i++)
+		assert_false(is_bad(&nodes[i]));
+	run_until(nothing_waits(), 2000);
+	list = receipt_list(&nodes[BOB].daemon, &error);
+	assert_int_equal(json_array_size(list), COUNT);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "hops")), 3);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0),
+							      "deliverer")),
+			    nodes[GATE].daemon.identity.text);
+	json_decref(list);
+	gateway = gateway_json(&nodes[GATE].daemon);
+	list = json_array_get(json_object_get(gateway, "targets"), 0);
+	assert_int_equal(json_integer_value(json_object_get(list, "delivered")), COUNT);
+	assert_int_equal(json_integer_value(json_object_get(list, "waiting")), 0);
+	json_decref(gateway);
+}
+
+/* --- Receipts that are not what they say: Bob and Alice, who is the gateway herself --- */
+
+#define RATE	(1 << 20)	/* a millipoint a byte */
+#define SIZE	1000
+
+static struct contract contracts[4];
+
+/* A contract between Bob, who buys, and Alice, as it stands in both ledgers. */
+static void sign_contract(struct contract *contract, uint32_t id, const uint8_t *address,
+			  const uint8_t *key, int64_t created, int64_t expiry)
+{
+	struct identity *bob = &nodes[BOB].daemon.identity, *alice = &nodes[ALICE].daemon.identity;
+	size_t i;
+
+	memset(contract, 0, sizeof(*contract));
+	memcpy(contract->buyer, bob->public, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->seller, alice->public, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->destination, address, CS_ADDR_LEN);
+	memcpy(contract->receiver, key, IDENTITY_PUBLIC_LEN);
+	contract->id = id;
+	contract->rate = RATE;
+	contract->created = created;
+	contract->expiry = expiry;
+	contract->nr_items = COUNT;
+	contract->items = calloc(COUNT, sizeof(*contract->items));
+	for (i = 0; i < COUNT; i++) {
+		memset(contract->items[i].digest, id, CS_DIGEST_LEN);
+		contract->items[i].digest[0] = i;
+		contract->items[i].size = SIZE;
+	}
+	OK(contract_sign(contract, bob, error));
+	OK(contract_sign(contract, alice, error));
+	OK(ledger_promise(nodes[BOB].daemon.ledger, contract, created, error));
+	OK(ledger_promise(nodes[ALICE].daemon.ledger, contract, created, error));
+}
+
+static void restart_two(void)
+{
+	node_stop(BOB);
+	node_stop(ALICE);
+	nodes_run(20);
+	nodes_pair(BOB, ALICE);
+}
+
+static int set_up_two(void **state)
+{
+	static const uint8_t elsewhere[CS_ADDR_LEN] = { 0x20, 1 };
+	const uint8_t *key = receiver.public;
+	int64_t now = time(NULL);
+
+	nodes_set_up(state);
+	settings();
+	service_begin();
+	service_port = 35254;
+	node_start(BOB);
+	node_start(ALICE);
+	sign_contract(&contracts[0], 1, loopback, key, now, now + 3600);
+	sign_contract(&contracts[1], 2, elsewhere, key, now, now + 3600);
+	/* one that expired long ago, for which receipts were still due */
+	sign_contract(&contracts[2], 3, loopback, key, now - 9000, now - 4000);
+	/* and one whose receiver is not the one who answers at its destination */
+	sign_contract(&contracts[3], 4, loopback, nodes[BOB].daemon.identity.public, now,
+		      now + 3600);
+	restart_two();
+	return 0;
+}
+
+static int tear_down_two(void **state)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		contract_free(&contracts[i]);
+	return tear_down(state);
+}
+
+/* What Alice would send to Bob: she delivered all messages of a contract. */
+struct claim {
+	struct proto_letter		letter;
+	struct proto_endorsement	chain[2];
+	uint8_t				digests[COUNT + 1][CS_DIGEST_LEN];
+	struct receipt_claim		claim;
+};
+
+static void claim_fill(struct claim *claim, const struct contract *contract)
+{
+	struct proto_receipt *receipt = &claim->letter.receipt;
+	size_t i;
+
+	memset(claim, 0, sizeof(*claim));
+	claim->letter.type = PROTO_RECEIPT;
+	memcpy(receipt->destination, contract->destination, CS_ADDR_LEN);
+	memcpy(receipt->deliverer, contract->seller, IDENTITY_PUBLIC_LEN);
+	contract_uid(contract, receipt->contract);
+	receipt->port = service_port;
+	receipt->time = time(NULL);
+	for (i = 0; i < COUNT; i++)
+		memcpy(claim->digests[i], contract->items[i].digest, CS_DIGEST_LEN);
+	receipt->digests = claim->digests[0];
+	receipt->nr_digests = COUNT;
+	receipt->endorsements = claim->chain;
+	memcpy(claim->claim.contract, receipt->contract, PROTO_UID_LEN);
+}
+
+static void claim_sign(struct claim *claim, const struct identity *by)
+{
+	struct proto_receipt *receipt = &claim->letter.receipt;
+
+	OK(receipt_sign(receipt, by, error));
+	claim->claim.messages = receipt_all(receipt);
+	receipt->nr_endorsements = 0;
+	OK(receipt_endorse(receipt, &nodes[ALICE].daemon.identity,
+				nodes[BOB].daemon.identity.address, &claim->claim, claim->chain,
+				error));
+	receipt->nr_endorsements = 1;
+}
+
+static void claim_make(struct claim *claim, const struct contract *contract)
+{
+	claim_fill(claim, contract);
+	claim_sign(claim, &receiver);
+}
+
+static void bob_gets(const struct claim *claim)
+{
+	receipt_letter(node_peer(BOB, ALICE), &claim->letter);
+}
+
+static void refused_for(const struct claim *claim, enum receipt_refusal reason)
+{
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
+	struct receipt_stats before = *stats;
+	unsigned int i;
+
+	bob_gets(claim);
+	for (i = 0; i < RECEIPT_REFUSAL_MAX; i++)
+		if (stats->refused[i] != before.refused[i] + (i == reason))
+			fail_msg("refused for reason %u", i);
+	assert_int_equal(stats->taken, before.taken);
+	assert_int_equal(earned(BOB, true), 0);
+	assert_false(is_bad(&nodes[BOB]));
+}
+
+static void test_forged(void **state)
+{
+	struct identity *bob = &nodes[BOB].daemon.identity;
+	struct claim claim;
+
+	(void)state;
+	claim_make(&claim, &contracts[0]);
+	claim.letter.receipt.signature[7] ^= 1;
+	refused_for(&claim, RECEIPT_REFUSAL_SIGNATURE);
+	/* signed, by whom Bob did not mean */
+	claim_fill(&claim, &contracts[0]);
+	claim_sign(&claim, &nodes[ALICE].daemon.identity);
+	refused_for(&claim, RECEIPT_REFUSAL_RECEIVER);
+	/* nobody's but Bob's own word */
+	claim_make(&claim, &contracts[0]);
+	claim.letter.receipt.nr_endorsements = 0;
+	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
+	claim_make(&claim, &contracts[0]);
+	OK(receipt_endorse(&claim.letter.receipt, bob, bob->address, &claim.claim,
+				&claim.chain[1], error));
+	claim.letter.receipt.nr_endorsements = 2;
+	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
+	claim_make(&claim, &contracts[0]);
+	claim.chain[0].signature[0] ^= 1;
+	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
+	/* another gateway delivered, and has not endorsed it */
+	claim_fill(&claim, &contracts[0]);
+	memcpy(claim.letter.receipt.deliverer, receiver.public, IDENTITY_PUBLIC_LEN);
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
+}
+
+static void test_other_contract(void **state)
+{
+	struct claim claim;
+
+	(void)state;
+	/* one that does not exist */
+	claim_fill(&claim, &contracts[0]);
+	claim.letter.receipt.contract[0]++;
+	claim.claim.contract[0]++;
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_CONTRACT);
+	/* one with the same parties, of other messages, to another destination */
+	claim_fill(&claim, &contracts[0]);
+	contract_uid(&contracts[1], claim.letter.receipt.contract);
+	memcpy(claim.claim.contract, claim.letter.receipt.contract, PROTO_UID_LEN);
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_CONTRACT);
+	/* the gateway told the receiver of another one than it endorses */
+	claim_make(&claim, &contracts[0]);
+	contract_uid(&contracts[1], claim.claim.contract);
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_CHAIN);
+	/* a message more than the contract has */
+	claim_fill(&claim, &contracts[0]);
+	memset(claim.digests[COUNT], 0x77, CS_DIGEST_LEN);
+	claim.letter.receipt.nr_digests++;
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_MESSAGE);
+	/* too late */
+	claim_make(&claim, &contracts[2]);
+	refused_for(&claim, RECEIPT_REFUSAL_LATE);
+}
+
+/* The ledgers of both, to the millipoint, whatever is said twice. */
+static void test_replayed(void **state)
+{
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
+	struct claim claim;
+	int i;
+
+	(void)state;
+	claim_make(&claim, &contracts[0]);
+	bob_gets(&claim);
+	assert_int_equal(stats->taken, 1);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	for (i = 0; i < 3; i++)
+		bob_gets(&claim);
+	assert_int_equal(stats->repeated, 3);
+	assert_int_equal(stats->earned, COUNT);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	/* at another time it is another receipt, of the same messages */
+	claim_fill(&claim, &contracts[0]);
+	claim.letter.receipt.time++;
+	claim_sign(&claim, &receiver);
+	bob_gets(&claim);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	assert_false(is_bad(&nodes[BOB]));
+	/* what Alice did not send is not answered to her use */
+	nodes_run(50);
+	assert_int_equal(earned(ALICE, false), 0);
+}
+
+/* Alice delivers what Bob gave under a contract: she holds it, or did until a notice came. */
+static void alice_holds(const struct contract *contract, size_t count)
+{
+	static uint8_t frame[CS_FRAME_HLEN + SIZE];
+	struct store_item item = { .contract = contract->id, .hops = 255, .flags = STORE_EARNS };
+	struct cs_error error = { "" };
+	size_t i;
+
+	memcpy(item.peer, nodes[BOB].daemon.identity.address, CS_ADDR_LEN);
+	for (i = 0; i < count; i++) {
+		item.size = service_frame(frame, 100) - CS_ETH_HLEN - sizeof(struct cs_link_hdr);
+		item.message = frame_message(frame);
+		item.expiry = be64toh(((const struct cs_msg_hdr *)item.message)->expiry);
+		item.arrived = time(NULL);
+		/* its digest is the one that the contract names: the store sees no more */
+		memcpy(frame + CS_ETH_HLEN + sizeof(struct cs_link_hdr),
+		       contract->items[i].digest, CS_DIGEST_LEN);
+		memcpy(item.digest, contract->items[i].digest, CS_DIGEST_LEN);
+		memcpy(item.destination, contract->destination, CS_ADDR_LEN);
+		assert_int_equal(store_add(nodes[ALICE].daemon.store, &item, time(NULL), &error),
+				 STORE_ADDED);
+	}
+}
+
+static bool alice_paid(void)
+{
+	return earned(ALICE, false) == COUNT * SIZE;
+}
+
+static void alice_gets(struct claim *claim)
+{
+	claim_make(claim, &contracts[0]);
+	claim->letter.receipt.nr_endorsements = 0;
+	OK(receipt_delivered(&nodes[ALICE].daemon, &claim->letter.receipt, error));
+}
+
+static void test_seller_is_paid(void **state)
+{
+	struct claim claim;
+	struct store_item item;
+
+	(void)state;
+	alice_holds(&contracts[0], COUNT);
+	alice_gets(&claim);
+	/* not before the buyer has answered */
+	assert_int_equal(earned(ALICE, false), 0);
+	run_until(alice_paid(), 3000);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	assert_int_equal(store_get(nodes[ALICE].daemon.store, contracts[0].items[0].digest, &item),
+			 0);
+	assert_false(item.flags & STORE_EARNS);
+	/* the ingest says it again, as after a break */
+	alice_gets(&claim);
+	nodes_run(100);
+	assert_int_equal(earned(ALICE, false), COUNT * SIZE);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	assert_false(is_bad(&nodes[ALICE]) || is_bad(&nodes[BOB]));
+}
+
+/* A receipt waits for a peer that is away, over a restart. */
+static void test_buyer_is_away(void **state)
+{
+	struct claim claim;
+
+	(void)state;
+	alice_holds(&contracts[0], COUNT);
+	node_stop(BOB);
+	nodes_run(20);
+	alice_gets(&claim);
+	nodes_run(100);
+	assert_int_equal(earned(ALICE, false), 0);
+	node_start(BOB);
+	restart_two();
+	run_until(alice_paid(), 3000);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+}
+
+/* The notice is faster than the receipt: where a message came from is still known. */
+static void test_after_a_notice(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_CANCEL };
+	struct store_given given;
+	struct store_item item;
+	struct claim claim;
+	size_t i;
+
+	(void)state;
+	alice_holds(&contracts[0], COUNT);
+	claim_make(&claim, &contracts[0]);
+	letter.cancel.expiry = time(NULL) + 600;
+	letter.cancel.digests = claim.digests[0];
+	letter.cancel.nr_digests = COUNT;
+	/* a stranger's notice drops nothing */
+	assert_int_equal(notice_sign(&letter.cancel, &nodes[BOB].daemon.identity), 0);
+	cancel_letter(node_peer(ALICE, BOB), &letter.cancel);
+	assert_int_equal(store_get(nodes[ALICE].daemon.store, claim.digests[0], &item), 0);
+	/* the one of the key that the contract names does; others may still send the message */
+	assert_int_equal(notice_sign(&letter.cancel, &receiver), 0);
+	cancel_letter(node_peer(ALICE, BOB), &letter.cancel);
+	for (i = 0; i < COUNT; i++) {
+		assert_int_equal(store_get(nodes[ALICE].daemon.store, claim.digests[i], &item),
+				 -ENOENT);
+		assert_int_equal(cancel_state(&nodes[ALICE].daemon, claim.digests[i]),
+				 CANCEL_CLAIMED);
+	}
+	assert_true(cancel_given(&nodes[ALICE].daemon, claim.digests[1], &given));
+	assert_false(given.own);
+	assert_int_equal(given.contract, contracts[0].id);
+	assert_int_equal(given.port, service_port);
+	assert_memory_equal(given.peer, nodes[BOB].daemon.identity.address, CS_ADDR_LEN);
+	restart_two();
+	alice_gets(&claim);
+	run_until(alice_paid(), 3000);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+}
+
+/* A card proves a notice; without one nobody can suppress what goes to a wired destination. */
+static void test_notice_and_card(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_CANCEL };
+	struct daemon *bob = &nodes[BOB].daemon;
+	uint8_t frame[CS_FRAME_HLEN + SIZE];
+	struct store_item item;
+	size_t len;
+
+	(void)state;
+	len = service_frame(frame, 100);
+	fake_receive(bob->kernel, frame, len, true);
+	letter.cancel.expiry = time(NULL) + 600;
+	letter.cancel.digests = frame_message(frame);
+	letter.cancel.nr_digests = 1;
+	assert_int_equal(notice_sign(&letter.cancel, &receiver), 0);
+	cancel_letter(node_peer(BOB, ALICE), &letter.cancel);
+	assert_int_equal(store_get(bob->store, frame_message(frame), &item), 0);
+	know_receiver(BOB, receiver.public);
+	cancel_letter(node_peer(BOB, ALICE), &letter.cancel);
+	assert_int_equal(store_get(bob->store, frame_message(frame), &item), -ENOENT);
+	assert_int_equal(cancel_state(bob, frame_message(frame)), CANCEL_PROVEN);
+	/* it is not taken again */
+	fake_receive(bob->kernel, frame, len, true);
+	assert_int_equal(store_get(bob->store, frame_message(frame), &item), -ENOENT);
+}
+
+/* What is said to be delivered of Bob's own is what a card's key has signed. */
+static void test_own_messages(void **state)
+{
+	uint8_t frame[CS_FRAME_HLEN + SIZE];
+	struct receipt_claim none = { .messages = 1 };
+	struct claim claim;
+
+	(void)state;
+	fake_receive(nodes[BOB].daemon.kernel, frame, service_frame(frame, 100), true);
+	claim_fill(&claim, &contracts[0]);
+	memset(claim.letter.receipt.contract, 0, PROTO_UID_LEN);
+	memcpy(claim.digests[0], frame_message(frame), CS_DIGEST_LEN);
+	claim.letter.receipt.nr_digests = 1;
+	claim.claim = none;
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_RECEIVER);
+	know_receiver(BOB, nodes[ALICE].daemon.identity.public);
+	refused_for(&claim, RECEIPT_REFUSAL_RECEIVER);
+	know_receiver(BOB, receiver.public);
+	/* of another port, which is another destination */
+	claim.letter.receipt.port++;
+	claim_sign(&claim, &receiver);
+	refused_for(&claim, RECEIPT_REFUSAL_MESSAGE);
+	claim.letter.receipt.port--;
+	claim_sign(&claim, &receiver);
+	bob_gets(&claim);
+	assert_int_equal(receipt_stats(&nodes[BOB].daemon)->delivered, 1);
+}
+
+static bool no_contract_names_it(void)
+{
+	json_t *json = gateway_json(&nodes[ALICE].daemon);
+	json_t *target = json_array_get(json_object_get(json, "targets"), 0);
+	const char *why = json_string_value(json_object_get(target, "why"));
+	bool says = why && strstr(why, "not the one that a contract names");
+
+	json_decref(json);
+	return says;
+}
+
+static bool something_came(void)
+{
+	return ingest_stats(ingest)->deliveries;
+}
+
+/* Who answers with another key than a contract names is not given its messages. */
+static void test_other_receiver(void **state)
+{
+	struct store_item item;
+
+	(void)state;
+	service_start("");
+	nodes[ALICE].daemon.config.gateway = nodes[GATE].daemon.config.gateway;
+	restart_two();
+	alice_holds(&contracts[3], COUNT);
+	restart_two();
+	run_until(no_contract_names_it(), 5000);
+	nodes_run(50);
+	assert_int_equal(ingest_stats(ingest)->deliveries, 0);
+	assert_int_equal(store_get(nodes[ALICE].daemon.store, contracts[3].items[0].digest, &item),
+			 0);
+	assert_false(item.flags & STORE_DELIVERED);
+	/* those of the contract that names it are brought */
+	alice_holds(&contracts[0], COUNT);
+	restart_two();
+	run_until(something_came(), 5000);
+	memset(&nodes[ALICE].daemon.config.gateway, 0, sizeof(struct config_gateway));
+}
+
+/* A peer that sends more than its share is not listened to, and not answered. */
+static void test_too_many(void **state)
+{
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
+	struct claim claim;
+	int i;
+
+	(void)state;
+	claim_make(&claim, &contracts[0]);
+	claim.letter.receipt.signature[7] ^= 1;
+	for (i = 0; i < 1200; i++)
+		bob_gets(&claim);
+	assert_true(stats->refused[RECEIPT_REFUSAL_RATE] > 0);
+	assert_true(stats->refused[RECEIPT_REFUSAL_SIGNATURE] >= 500);
+}
+
+#define TWO(test) cmocka_unit_test_setup_teardown(test, set_up_two, tear_down_two)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_the_whole_way, set_up, tear_down),
+		TWO(test_forged),
+		TWO(test_other_contract),
+		TWO(test_replayed),
+		TWO(test_seller_is_paid),
+		TWO(test_buyer_is_away),
+		TWO(test_after_a_notice),
+		TWO(test_notice_and_card),
+		TWO(test_own_messages),
+		TWO(test_other_receiver),
+		TWO(test_too_many),
+	};
+
+	return cmocka_run_group_tests_name("delivery", tests, nodes_begin, nodes_end);
+}
