@@ -20,7 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/gateway.h"
 #include "daemon/log.h"
+#include "daemon/receipt_way.h"
 #include "nodes.h"
 #include "tempdir.h"
 
@@ -183,6 +185,7 @@ static void open_all(int i)
 	snprintf(path, sizeof(path), "%s/ledger.db", nodes[i].dir);
 	ok(ledger_open(&daemon->ledger, path, &daemon->identity, &error), &error);
 	ok(store_open(&daemon->store, &config->store, &error), &error);
+	ok(receipt_open(daemon, &error), &error);
 	ok(intake_open(daemon, &error), &error);
 	ok(cancel_open(daemon, &error), &error);
 	ok(offer_open(daemon, &error), &error);
@@ -190,6 +193,7 @@ static void open_all(int i)
 				       &error), &error);
 	ok(daemon->kernel->ops->device_up(daemon->kernel, &error), &error);
 	ok(session_init(daemon, &error), &error);
+	ok(gateway_open(daemon, &error), &error);
 	ok(daemon->kernel->ops->start(daemon->kernel, &events, daemon, &error), &error);
 }
 
@@ -214,9 +218,11 @@ void node_stop(int i)
 {
 	struct daemon *daemon = &nodes[i].daemon;
 
+	gateway_close(daemon);
 	port_close_all(daemon);
 	peer_close_all(daemon);
 	session_exit(daemon);
+	receipt_close(daemon);
 	offer_close(daemon);
 	cancel_close(daemon);
 	intake_close(daemon);
@@ -236,6 +242,7 @@ static void configure(struct node *node)
 	config->ports = &node->port;
 	config->nr_ports = 1;
 	strcpy(config->device.name, "cs0");
+	strcpy(config->state, node->dir);
 	config->device.lifetime_max = 86400;
 	config->sessions = (struct config_sessions){
 		.tcp_port = 4353, .hello = 1, .timeout = 30, .rotate = 3600, .overlap = 10,
