@@ -14,8 +14,8 @@
 
 static const char usage[] =
 	"Usage: crowdshare [OPTIONS] OBJECT { COMMAND | help }\n"
-	"       OBJECT := { status | peers | offers | contracts | store | ledger | policy |\n"
-	"                   ca | id }\n"
+	"       OBJECT := { put | sent | inbox | get | status | peers | offers | contracts |\n"
+	"                   store | ledger | policy | ca | id }\n"
 	"       OPTIONS := { -j, --json        print JSON\n"
 	"                    -p, --pretty      and indent it\n"
 	"                    -d, --details     print what is long, too\n"
@@ -36,6 +36,10 @@ static int print_usage(struct cli *cli, struct args *args)
 }
 
 static const struct command objects[] = {
+	{ "put", cli_put },
+	{ "sent", cli_sent },
+	{ "inbox", cli_inbox },
+	{ "get", cli_get },
 	{ "status", cli_status },
 	{ "peers", cli_peers },
 	{ "offers", cli_offers },
