@@ -715,10 +715,21 @@ int store_each(struct store *store, store_cb cb, void *data)
 }
 
 /**
+ * store_numbering() - the numbering of messages in this run
+ * @store: the store
+ *
+ * Return: another number when what was not committed was given up, and its numbers are used again.
+ */
+unsigned int store_numbering(const struct store *store)
+{
+	return store->aborts;
+}
+
+/**
  * store_each_after() - look at messages, in the order in which they were stored
  * @store: the store
- * @after: number of the last one that is of no interest, 0: all are. Numbers only grow until the
- *	store is closed; then they may begin anew
+ * @after: number of the last one that is of no interest, 0: all are. Numbers only grow as long as
+ *	store_numbering() stays
  * @cb: called for each with its number; of the item only digest, destination, expiry, size and
  *	message are set. It must not change the store; what it returns, if not 0, ends it
  * @data: for @cb

@@ -10,7 +10,8 @@
  *
  * fetch: the store has no index of destinations, so it is walked in the order of arrival, some
  * messages per request, from where the last answer ended: a message is looked at once. Numbers of
- * messages may begin anew when the daemon does, so a cursor holds for one run of it.
+ * messages may begin anew when the daemon does, or when a write to the store has failed, so a cursor
+ * names both.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +29,7 @@
 #include "lib/utf8.h"
 
 #define FETCH_WALK	16384	/* messages looked at for an answer */
+#define RUN_TEXT	40
 #define MESSAGE_MOST	(sizeof(struct cs_msg_hdr) + CS_SLICE_MAX)
 
 /* --- put --- */
@@ -179,23 +181,31 @@ static int fetch_one(uint64_t number, const struct store_item *item, void *data)
 	return ++fetch->walked >= FETCH_WALK || fetch->bytes >= SUBMIT_FETCH_MAX;
 }
 
-/* Where the last answer ended; a cursor of another run of the daemon stands for the beginning. */
+/* A cursor is of one run of the daemon, and of one numbering in it. */
+static void run_text(const struct daemon *daemon, char text[RUN_TEXT])
+{
+	size_t len = 2 * sizeof(daemon->boot);
+
+	cs_hex(text, daemon->boot, sizeof(daemon->boot));
+	snprintf(text + len, RUN_TEXT - len, ".%u-", store_numbering(daemon->store));
+}
+
+/* Where the last answer ended; a cursor of another run stands for the beginning. */
 static int get_cursor(const struct daemon *daemon, const json_t *request, uint64_t *number,
 		      struct cs_error *error)
 {
-	const char *text = json_string_value(json_object_get(request, "cursor"));
-	char boot[2 * sizeof(daemon->boot) + 1], end;
-	size_t len = 2 * sizeof(daemon->boot);
+	const char *text = json_string_value(json_object_get(request, "cursor")), *dash;
+	char run[RUN_TEXT], end;
 
 	*number = 0;
 	if (!json_object_get(request, "cursor"))
 		return 0;
-	if (!text || strspn(text, "0123456789abcdef") != len || text[len] != '-' ||
-	    text[len + 1] < '0' || text[len + 1] > '9' ||
-	    sscanf(text + len + 1, "%20" SCNu64 "%c", number, &end) != 1)
+	dash = text ? strchr(text, '-') : NULL;
+	if (!dash || dash == text || strspn(text, "0123456789abcdef.") != (size_t)(dash - text) ||
+	    dash[1] < '0' || dash[1] > '9' || sscanf(dash + 1, "%20" SCNu64 "%c", number, &end) != 1)
 		return cs_error_set(error, -EINVAL, "the cursor is not one of an earlier answer");
-	cs_hex(boot, daemon->boot, sizeof(daemon->boot));
-	if (memcmp(text, boot, len))
+	run_text(daemon, run);
+	if (strncmp(text, run, strlen(run)))
 		*number = 0;
 	return 0;
 }
@@ -212,7 +222,7 @@ json_t *submit_fetch(struct daemon *daemon, const json_t *request, struct cs_err
 {
 	const char *text = json_string_value(json_object_get(request, "destination"));
 	struct fetch fetch = { .now = daemon_now() };
-	char cursor[64], boot[2 * sizeof(daemon->boot) + 1];
+	char cursor[RUN_TEXT + 24], run[RUN_TEXT];
 	int rc;
 
 	if (!text || inet_pton(AF_INET6, text, fetch.destination) != 1) {
@@ -228,8 +238,8 @@ json_t *submit_fetch(struct daemon *daemon, const json_t *request, struct cs_err
 		cs_error_set(error, rc, "the store can't be read: crowdshare store check");
 		return NULL;
 	}
-	cs_hex(boot, daemon->boot, sizeof(daemon->boot));
-	snprintf(cursor, sizeof(cursor), "%s-%" PRIu64, boot, fetch.cursor);
+	run_text(daemon, run);
+	snprintf(cursor, sizeof(cursor), "%s%" PRIu64, run, fetch.cursor);
 	return json_pack("{s:o, s:s, s:b}", "messages", fetch.list, "cursor", cursor, "more", rc);
 }
 
