@@ -333,6 +333,7 @@ static int show_one(struct cli *cli, struct args *args)
 	if (!json_array_size(list)) {
 		fprintf(stderr, "%s: %s: nothing was sent with an id that begins with '%s'\n",
 			args_program, args->where, prefix);
+		json_decref(list);
 		return EXIT_NO;
 	}
 	if (json_array_size(list) > 1)
