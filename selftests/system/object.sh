@@ -80,31 +80,39 @@ cards() {
 	user c id export --provider "$work/provider.card" >"$work/c.card" || die "no card"
 }
 
+# Carol has some of it when the link to her breaks, and the relay is killed, while alice still sends.
 put_file() {
+	local pid
 	content >"$work/home-a/$name"
 	patterns >"$work/patterns"
-	id=$(user a put "$name" --to "$work/c.card" --account "$account" --max-price 1.5)
+	user a put "$name" --to "$work/c.card" --account "$account" --max-price 1.5 --rate 1 \
+		>"$work/id" &
+	pid=$!
+	check "some of it has reached c" wait_for 60 has_some || logs a b c
+	ip -n b link set b-c down
+	stop b KILL
+	cp "$work/b/store/data.mdb" "$work/stored"
+	check "put: done" wait $pid
+	id=$(cat "$work/id")
 	check "put: prints an id" grep -qE '^[0-9a-f]{32}$' <<<"$id"
 	count=$(user a -j sent "$id" | jq .messages)
 	expect "sent: all of it is in the store" "$(user a -j sent "$id" | jq .stored)" "$count"
 }
 
-part_of_it() { [ "$(held c)" -gt 0 ] && [ "$(held c)" -lt "$count" ]; }
+has_some() { [ "$(held c)" -ge 20 ]; }
+part_of_it() { [ "$(held c)" -gt 0 ] && [ "$(held c)" -lt $((count / 2)) ]; }
 not_yet() {
 	user c get "$id"
 	[ $? = 1 ]
 }
 
-# Carol has some of it when the link to her breaks, and the relay is killed.
 interrupted() {
-	check "some of it has reached c" wait_for 60 part_of_it || logs a b c
-	ip -n b link set b-c down
-	stop b KILL
-	cp "$work/b/store/data.mdb" "$work/stored"
+	check "c has a part" part_of_it
 	check "get: not all of it is here yet" not_yet
 	check "inbox: under its name, which only carol can read" grep -q "$name" <<<"$(user c inbox)"
 	start b
 	check "the relay is back, and reaches a" all_up b 1
+	check "it gets what it missed" wait_for 120 holds b "$count" || logs a b
 	check "cut off: c still has only a part" part_of_it
 }
 

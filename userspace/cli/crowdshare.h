@@ -121,6 +121,7 @@ void card_key_path(const struct args *args, const char *key, enum cs_role role,
 /* sent.c */
 void sent_write(const struct args *args, const char *id, const json_t *record,
 		const uint8_t *ids, size_t count);
+size_t sent_holders(struct cli *cli, const struct args *args, const uint8_t *ids, size_t count);
 
 /* id.c */
 void public_key(const struct args *args, const char *what, const char *word,

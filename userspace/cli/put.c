@@ -32,11 +32,13 @@ static const char usage[] =
 	"                      [ --via CARD ]... [ --lifetime TIME ] [ --redundancy N% ]\n"
 	"                      [ --hops N ] [ --max-price POINTS ] [ --account NAME ]\n"
 	"                      [ --name NAME ] [ --rate MBIT ]\n"
+	"                      [ --replicas N [ --wait TIME ] ]\n"
 	"Sends a file, a directory, or what comes on standard input, which --name gives a name,\n"
 	"and prints the id of the object. CARD is a file as 'crowdshare id export' prints it; if\n"
 	"it has the card of a provider, too, that one is told who sends. TIME is such as 90min,\n"
 	"12h (if not given) or 3d; N% is how much is sent besides, so that as much may be lost\n"
-	"(20%). POINTS are what a provider is paid per MiB at most.\n";
+	"(20%). POINTS are what a provider is paid per MiB at most. --replicas has it wait until N\n"
+	"peers have signed to carry all of it, or it was delivered.\n";
 
 /**
  * struct words - what the command line says
@@ -54,6 +56,8 @@ struct words {
 	const char	*account;
 	const char	*name;
 	const char	*rate;
+	const char	*replicas;
+	const char	*wait;
 	const char	*via[VIA_MAX];
 	size_t		nr_via;
 };
@@ -178,6 +182,8 @@ static bool take_via(struct args *args, struct words *words)
 
 static void take_words(struct args *args, struct words *words)
 {
+	uint64_t seconds;
+
 	while (args->left) {
 		if (take_via(args, words) || args_value(args, "--to", &words->to) ||
 		    args_value(args, "--provider", &words->provider) ||
@@ -187,7 +193,9 @@ static void take_words(struct args *args, struct words *words)
 		    args_value(args, "--max-price", &words->max_price) ||
 		    args_value(args, "--account", &words->account) ||
 		    args_value(args, "--name", &words->name) ||
-		    args_value(args, "--rate", &words->rate))
+		    args_value(args, "--rate", &words->rate) ||
+		    args_value(args, "--replicas", &words->replicas) ||
+		    args_value(args, "--wait", &words->wait))
 			continue;
 		if (words->what || (**args->word == '-' && (*args->word)[1]))
 			args_unknown(args);
@@ -200,6 +208,9 @@ static void take_words(struct args *args, struct words *words)
 	if (!strcmp(words->what, "-") != !!words->name)
 		args_die(args, words->name ? "--name is for what comes on standard input; a file "
 			 "has a name" : "--name NAME is missing: how is it to be called there?");
+	if (words->wait && (!words->replicas || value_time(words->wait, &seconds)))
+		args_die(args, words->replicas ? "--wait '%s' is not a time such as 90min or 12h" :
+			 "--wait %s is for --replicas: there is nothing to wait for", words->wait);
 	if (words->name && (!*words->name || strchr(words->name, '/')))
 		args_die(args, "--name '%s' is not the name of a file", words->name);
 }
@@ -345,6 +356,42 @@ static void fill_options(struct putting *putting, struct cs_put_options *options
 				     CS_REDUNDANCY_DEFAULT, CS_REDUNDANCY_MAX);
 }
 
+/*
+ * Until so many peers hold all of it. It has been put by then, and is on its way whether anybody
+ * waits or not.
+ */
+static int wait_for_replicas(struct cli *cli, const struct putting *putting, size_t wanted,
+			     uint64_t seconds)
+{
+	double until = seconds_now() + seconds;
+	size_t holders;
+
+	if (!wanted)
+		return EXIT_YES;
+	for (;;) {
+		holders = sent_holders(cli, putting->args, putting->ids[0], putting->nr_ids);
+		if (holders >= wanted)
+			return EXIT_YES;
+		if (seconds_now() >= until)
+			break;
+		sleep(1);
+	}
+	fprintf(stderr, "%s: %s: it is on its way, but only %zu peers have signed for all of it\n",
+		args_program, putting->args->where, holders);
+	return EXIT_NO;
+}
+
+static uint64_t wait_of(const struct putting *putting, const struct cs_put_result *result,
+			uint64_t now)
+{
+	const char *wait = putting->words.wait;
+	uint64_t seconds = result->expiry - now;
+
+	if (wait)
+		value_time(wait, &seconds);
+	return seconds;
+}
+
 static int put(struct cli *cli, struct args *args)
 {
 	struct cs_put_options options = { .message = take_message, .skipped = skipped };
@@ -354,10 +401,11 @@ static int put(struct cli *cli, struct args *args)
 	struct cs_put_result result;
 	struct words *words = &putting.words;
 	struct cs_error error = { "" };
-	size_t i;
+	size_t i, replicas;
 	int rc;
 
 	take_words(args, words);
+	replicas = number(args, "--replicas", words->replicas, 0, 1000);
 	read_cards(args, words->to, words->provider, &putting.to);
 	for (i = 0; i < words->nr_via; i++)
 		read_cards(args, words->via[i], NULL, &putting.via[i]);
@@ -384,8 +432,9 @@ static int put(struct cli *cli, struct args *args)
 	outbox_flush(&putting.outbox, true);
 	clear_bar();
 	remember(cli, &putting, &result, options.now);
+	rc = wait_for_replicas(cli, &putting, replicas, wait_of(&putting, &result, options.now));
 	free(putting.ids);
-	return EXIT_YES;
+	return rc;
 }
 
 int cli_put(struct cli *cli, struct args *args)

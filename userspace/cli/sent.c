@@ -295,11 +295,50 @@ static void sum_up(json_t *record, size_t count)
 	}
 }
 
-static void complete(struct cli *cli, const struct args *args, json_t *record)
+static void ask_all(struct cli *cli, const struct args *args, json_t *record, const uint8_t *ids,
+		    size_t count)
 {
 	static const char *const counts[] = { "stored", "delivered", "claimed", "unknown" };
+	size_t done, i;
+
+	for (i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		json_object_set_new(record, counts[i], json_integer(0));
+	json_object_set_new(record, "peers", json_array());
+	json_object_set_new(record, "contracts", json_array());
+	for (done = 0; done < count; done += IDS_MAX)
+		ask(cli, args, record, ids + done * ID_LEN,
+		    count - done < IDS_MAX ? count - done : IDS_MAX);
+	sum_up(record, count);
+}
+
+/**
+ * sent_holders() - how many peers hold all of some messages
+ * @cli: the run
+ * @args: for error messages
+ * @ids: beginnings of the digests of the messages
+ * @count: their number
+ *
+ * Return: how many; SIZE_MAX: all have been delivered.
+ */
+size_t sent_holders(struct cli *cli, const struct args *args, const uint8_t *ids, size_t count)
+{
+	json_t *record = json_object();
+	size_t holders;
+
+	if (!record)
+		args_die(args, "out of memory");
+	ask_all(cli, args, record, ids, count);
+	holders = json_integer_value(json_object_get(record, "holders"));
+	if (json_integer_value(json_object_get(record, "delivered")) == (json_int_t)count)
+		holders = SIZE_MAX;
+	json_decref(record);
+	return holders;
+}
+
+static void complete(struct cli *cli, const struct args *args, json_t *record)
+{
 	const char *id = json_string_value(json_object_get(record, "id"));
-	size_t len = 0, done, count, i;
+	size_t len = 0, count;
 	char path[PATH_MAX], *ids;
 
 	file_of(args, id, ".ids", path);
@@ -311,14 +350,7 @@ static void complete(struct cli *cli, const struct args *args, json_t *record)
 		free(ids);
 		return;
 	}
-	for (i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-		json_object_set_new(record, counts[i], json_integer(0));
-	json_object_set_new(record, "peers", json_array());
-	json_object_set_new(record, "contracts", json_array());
-	for (done = 0; done < count; done += IDS_MAX)
-		ask(cli, args, record, (uint8_t *)ids + done * ID_LEN,
-		    count - done < IDS_MAX ? count - done : IDS_MAX);
-	sum_up(record, count);
+	ask_all(cli, args, record, (uint8_t *)ids, count);
 	free(ids);
 }
 
