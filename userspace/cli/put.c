@@ -37,8 +37,8 @@ static const char usage[] =
 	"and prints the id of the object. CARD is a file as 'crowdshare id export' prints it; if\n"
 	"it has the card of a provider, too, that one is told who sends. TIME is such as 90min,\n"
 	"12h (if not given) or 3d; N% is how much is sent besides, so that as much may be lost\n"
-	"(20%). POINTS are what a provider is paid per MiB at most. --replicas has it wait until N\n"
-	"peers have signed to carry all of it, or it was delivered.\n";
+	"(20%). POINTS are what a provider is paid per MiB at most. --replicas has it wait until\n"
+	"N peers have signed to carry all of it, or it was delivered.\n";
 
 /**
  * struct words - what the command line says
@@ -411,7 +411,7 @@ static int put(struct cli *cli, struct args *args)
 		read_cards(args, words->via[i], NULL, &putting.via[i]);
 	options.now = time(NULL);
 	if (options.now < CLOCK_FLOOR)
-		args_die(args, "the clock of this node is not set: what is sent would have expired");
+		args_die(args, "the clock of this node is not set: all would have expired");
 	fill_options(&putting, &options, via, &sender);
 	putting.outbox = (struct outbox){
 		.cli = cli, .args = args,

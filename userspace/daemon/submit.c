@@ -10,8 +10,8 @@
  *
  * fetch: the store has no index of destinations, so it is walked in the order of arrival, some
  * messages per request, from where the last answer ended: a message is looked at once. Numbers of
- * messages may begin anew when the daemon does, or when a write to the store has failed, so a cursor
- * names both.
+ * messages may begin anew when the daemon does, or when a write to the store has failed, so a
+ * cursor names both.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -202,7 +202,8 @@ static int get_cursor(const struct daemon *daemon, const json_t *request, uint64
 		return 0;
 	dash = text ? strchr(text, '-') : NULL;
 	if (!dash || dash == text || strspn(text, "0123456789abcdef.") != (size_t)(dash - text) ||
-	    dash[1] < '0' || dash[1] > '9' || sscanf(dash + 1, "%20" SCNu64 "%c", number, &end) != 1)
+	    dash[1] < '0' || dash[1] > '9' ||
+	    sscanf(dash + 1, "%20" SCNu64 "%c", number, &end) != 1)
 		return cs_error_set(error, -EINVAL, "the cursor is not one of an earlier answer");
 	run_text(daemon, run);
 	if (strncmp(text, run, strlen(run)))

@@ -357,7 +357,7 @@ static void test_refusals(void **state)
 	ends(2, 0, "put note --to note");
 	ends(2, 0, "put nothing --to ../0.card");
 	says("No such file");
-	ends(2, 0, "put note note --to ../0.card");
+	ends(2, 0, "put note more --to ../0.card");
 	ends(2, 0, "put - --to ../0.card");
 	says("--name NAME is missing");
 	ends(2, 0, "put - --name a/b --to ../0.card");

@@ -35,7 +35,8 @@ static void test_vectors(void **state)
 		assert_int_equal(cs_unbase64(text, strlen(text), bytes, len), len);
 		assert_memory_equal(bytes, vectors[i][0], len);
 		if (len)
-			assert_int_equal(cs_unbase64(text, strlen(text), bytes, len - 1), -EMSGSIZE);
+			assert_int_equal(cs_unbase64(text, strlen(text), bytes, len - 1),
+					 -EMSGSIZE);
 	}
 }
 
