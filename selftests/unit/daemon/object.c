@@ -411,6 +411,46 @@ static void test_full(void **state)
 	assert_string_equal(output, "[]\n");
 }
 
+/* A peer that has signed for all of it holds it, and is paid; nobody else does. */
+static void test_replicas(void **state)
+{
+	static struct config_rate market = { .rate = 2000000 };
+	char id[33];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		nodes[i].port.terms = CROWDSHARE_PEER_CONTRACT;
+		nodes[i].daemon.config.policy.rates = &market;
+		nodes[i].daemon.config.policy.nr_rates = 1;
+		nodes[i].daemon.config.offers.max_price = 20000000;
+	}
+	start(0);
+	start(1);
+	nodes_pair(0, 1);
+	ends(0, 0, "id new --bits 2048");
+	ends(0, 0, "id export --address fd00::1");
+	shell("cp home0/out 0.card && head -c 100000 /dev/urandom >home0/large");
+	ends(0, 0, "put large --to ../0.card --replicas 1 --wait 1h");
+	id_of(id);
+	ends(0, 0, "-j sent %s", id);
+	assert_int_equal(value("holders"), 1);
+	assert_int_equal(value("stored"), value("messages"));
+	/* 0.1 MB and a fifth, at 2,000 points per MiB */
+	assert_in_range(value("promised"), 200000, 400000);
+	assert_int_equal(value("earned"), 0);
+	ends(0, 0, "sent");
+	says("large");
+	ends(0, 0, "sent %.5s", id);
+	says(nodes[1].daemon.identity.text);
+	ends(1, 0, "put large --to ../0.card --replicas 2 --wait 2s");
+	says("of 2 peers only 1 signed");
+	ends(2, 0, "put large --to ../0.card --wait 2s");
+	says("nothing to wait for");
+	ends(2, 0, "put large --to ../0.card --replicas 1 --wait never");
+	says("not a time");
+}
+
 /* Who may not open the socket is told whom to ask. */
 static void test_no_permission(void **state)
 {
@@ -452,6 +492,7 @@ int main(int argc, char **argv)
 		TEST(test_via),
 		TEST(test_refusals),
 		TEST(test_full),
+		TEST(test_replicas),
 		TEST(test_no_permission),
 	};
 
