@@ -80,7 +80,7 @@ cards() {
 	user c id export --provider "$work/provider.card" >"$work/c.card" || die "no card"
 }
 
-# Carol has some of it when the link to her breaks, and the relay is killed, while alice still sends.
+# Carol has some of it when the link to her breaks and the relay is killed; alice still sends.
 put_file() {
 	local pid
 	content >"$work/home-a/$name"
@@ -104,7 +104,7 @@ put_file() {
 caught_up() { [ "$(held a)" -gt 0 ] && [ "$(held a)" = "$(held b)" ]; }
 
 has_some() { [ "$(held c)" -ge 20 ]; }
-part_of_it() { [ "$(held c)" -gt 0 ] && [ "$(held c)" -lt $((count / 2)) ]; }
+part_of_it() { [ "$(held c)" -gt 0 ] && [ "$(held c)" -lt "$count" ]; }
 not_yet() {
 	user c get "$id"
 	[ $? = 1 ]
@@ -113,7 +113,7 @@ not_yet() {
 interrupted() {
 	check "c has a part" part_of_it
 	check "get: not all of it is here yet" not_yet
-	check "inbox: under its name, which only carol can read" grep -q "$name" <<<"$(user c inbox)"
+	check "inbox: by its name, which only carol can read" grep -q "$name" <<<"$(user c inbox)"
 	start b
 	check "the relay is back, and reaches a" all_up b 1
 	check "it gets what it missed" wait_for 120 caught_up || logs a b
@@ -143,7 +143,8 @@ blind() {
 	digest=$(head -c 16 "$work/home-a/.local/state/crowdshare/sent/$id.ids" | od -An -v -tx1 |
 		tr -d ' \n')
 	expect "the search finds what it looks for in the clear" \
-		"$(shows "$work/home-a/$name" "$work/patterns")" "$(sort -u "$work/patterns" | wc -l)"
+		"$(shows "$work/home-a/$name" "$work/patterns")" \
+		"$(sort -u "$work/patterns" | wc -l)"
 	check "the store of the relay had a message of it" has_bytes "$digest" "$work/stored"
 	check "what came to the relay was captured" has_bytes "$digest" "$work/b-a.pcap"
 	check "and all that went on" test "$(stat -c %s "$work/b-c.pcap")" -gt $((lines * 64))
