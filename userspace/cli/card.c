@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <crowdshare/card.h>
 
 #include "cli/crowdshare.h"
+#include "cli/home.h"
 #include "cli/qr.h"
 
 static const char *const roles[] = { "recipient", "provider" };
@@ -71,30 +71,29 @@ static unsigned long number(const struct args *args, const char *what, const cha
 	return args_number(&word, what, min, max);
 }
 
-/* Where a person's key is if he does not say; its directory is made. */
-static void key_path(const struct args *args, const struct options *options, char path[PATH_MAX])
+/**
+ * card_key_path() - where a person's key is
+ * @args: for error messages
+ * @key: as said, NULL: not said; then its directory is made
+ * @role: whose it is
+ * @path: gets the path
+ */
+void card_key_path(const struct args *args, const char *key, enum cs_role role,
+		   char path[PATH_MAX])
 {
-	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-	enum cs_role role = role_of(args, options);
-	char *p;
+	char name[32];
 
-	if (options->key) {
-		snprintf(path, PATH_MAX, "%s", options->key);
+	if (key) {
+		snprintf(path, PATH_MAX, "%s", key);
 		return;
 	}
-	if (!(data && *data == '/') && !(home && *home == '/'))
-		args_die(args, "--key FILE is missing, and there is no home directory");
-	if (data && *data == '/')
-		snprintf(path, PATH_MAX, "%s/crowdshare/%s.pem", data, roles[role - 1]);
-	else
-		snprintf(path, PATH_MAX, "%s/.local/share/crowdshare/%s.pem", home,
-			 roles[role - 1]);
-	for (p = path + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			args_die(args, "%s: %s", path, strerror(errno));
-		*p = '/';
-	}
+	snprintf(name, sizeof(name), "%s.pem", roles[role - 1]);
+	home_data(args, name, path);
+}
+
+static void key_path(const struct args *args, const struct options *options, char path[PATH_MAX])
+{
+	card_key_path(args, options->key, role_of(args, options), path);
 }
 
 static json_t *describe(const struct args *args, const struct cs_card *card)

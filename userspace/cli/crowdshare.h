@@ -9,10 +9,12 @@
 #ifndef CROWDSHARE_H
 #define CROWDSHARE_H
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <crowdshare/card.h>
 #include <jansson.h>
 
 #include "cli/print.h"
@@ -95,6 +97,10 @@ int cli_receipts(struct cli *cli, struct args *args);
 int cli_receivers(struct cli *cli, struct args *args);
 int cli_ca(struct cli *cli, struct args *args);
 int cli_id(struct cli *cli, struct args *args);
+int cli_put(struct cli *cli, struct args *args);
+int cli_sent(struct cli *cli, struct args *args);
+int cli_get(struct cli *cli, struct args *args);
+int cli_inbox(struct cli *cli, struct args *args);
 
 /* ask.c */
 json_t *request_new(const char *command);
@@ -112,6 +118,13 @@ void cli_state_file(struct cli *cli, const char *name, char *path, size_t size);
 
 /* card.c */
 const struct command *card_command(const char *word);
+void card_key_path(const struct args *args, const char *key, enum cs_role role,
+		   char path[PATH_MAX]);
+
+/* sent.c */
+void sent_write(const struct args *args, const char *id, const json_t *record,
+		const uint8_t *ids, size_t count);
+size_t sent_holders(struct cli *cli, const struct args *args, const uint8_t *ids, size_t count);
 
 /* id.c */
 void public_key(const struct args *args, const char *what, const char *word,

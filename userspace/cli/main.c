@@ -14,8 +14,9 @@
 
 static const char usage[] =
 	"Usage: crowdshare [OPTIONS] OBJECT { COMMAND | help }\n"
-	"       OBJECT := { status | peers | offers | contracts | store | ledger | policy |\n"
-	"                   gateway | receipts | receivers | ca | id }\n"
+	"       OBJECT := { put | sent | inbox | get | status | peers | offers | contracts |\n"
+	"                   store | ledger | policy | gateway | receipts | receivers |\n"
+	"                   ca | id }\n"
 	"       OPTIONS := { -j, --json        print JSON\n"
 	"                    -p, --pretty      and indent it\n"
 	"                    -d, --details     print what is long, too\n"
@@ -36,6 +37,10 @@ static int print_usage(struct cli *cli, struct args *args)
 }
 
 static const struct command objects[] = {
+	{ "put", cli_put },
+	{ "sent", cli_sent },
+	{ "inbox", cli_inbox },
+	{ "get", cli_get },
 	{ "status", cli_status },
 	{ "peers", cli_peers },
 	{ "offers", cli_offers },

@@ -8,7 +8,7 @@
  * of the answer has to leave every CONTROL_IDLE seconds), or it is closing (a last word leaves).
  * Requests that came together are answered one by one, each in its turn of the loop.
  *
- * Who may connect at all the mode of the socket says; who may change something is told apart by
+ * Who may connect at all the mode of the socket says; who may command more is told apart by
  * SO_PEERCRED, see unix(7). A lock beside the socket makes it belong to one daemon: two that start
  * at the same time over the socket of a dead one could otherwise each remove the other's.
  */

@@ -24,6 +24,19 @@
  *	receivers, gateway, receipts, receipts delivered
  *	receivers add: address, port, key, a public key in hexadecimal
  *	receivers del: address, port
+ *	put: messages, an array of base64; hops, 0 to 255 (optional: no limit); sync, true: answer
+ *		when they, and all before, are on the disk (optional)
+ *	fetch: destination, an address; cursor, of the answer before (optional: from the first one)
+ *	messages: ids, base64 of the first 16 bytes of digests
+ *
+ * put answers new and known, how many were; taken, how many were looked at before the device took
+ * no more, and busy, whether it did: the rest comes again, a little later; refused, an array of
+ * index, reason (base64, malformed, digest, expired, lifetime, full, failed) and error. fetch:
+ * messages, an array of base64; cursor; more: there may be more at once. messages: states, a letter
+ * for each: d it was delivered and the destination proved it, c somebody says so, s it is in the
+ * store, - nothing is known of it; peers, an array of peer, offered (it was asked about so many)
+ * and has (it signed for so many); contracts, an array of uid, peer, messages (of these), and
+ * promised, earned and lapsed for those.
  */
 #ifndef CSD_CONTROL_H
 #define CSD_CONTROL_H
@@ -50,7 +63,7 @@
  * control_handler - answers a request
  * @data: as given to control_open()
  * @request: the request, an object with a string "command"
- * @admin: it comes from root or from the daemon's own user, who alone may change anything
+ * @admin: it comes from root or from the daemon's own user; others may look, put and fetch
  * @error: gets the reason of a refusal
  *
  * It must not call control_close().

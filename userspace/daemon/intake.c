@@ -4,7 +4,7 @@
  *
  *	device ─ ring ─ known peer? ─ digest, if it is our own ─┐
  *	session ─ MESSAGE ─ digest ─ inject into the device ────┴─ delivered elsewhere? ─ store
- *	                                                                └─ for this node: tell all
+ *	   user ─ put ─ digest ─ store ─ send into the device           └─ for this node: tell all
  *
  * What the device hands up was verified by the kernel. What other programs of this node send into
  * it was not when it is seen here, so it is hashed. What comes over a session is hashed, stored,
@@ -179,24 +179,24 @@ void intake_changed(struct daemon *daemon)
 		intake->committing = !evtimer_add(intake->commit, &soon);
 }
 
-/* Into the store, unless it was delivered; tells whether it was new there. */
-static bool keep(struct daemon *daemon, const struct store_item *item)
+/* Into the store, unless it was delivered. */
+static enum store_result keep(struct daemon *daemon, const struct store_item *item,
+			      struct cs_error *error)
 {
-	struct cs_error error = { "" };
 	enum store_result result;
 
 	if (cancel_holds(daemon, item))
-		return false;
-	result = store_add(daemon->store, item, daemon_now(), &error);
+		return STORE_CANCELLED;
+	result = store_add(daemon->store, item, daemon_now(), error);
 	if (result == STORE_FAILED)
-		complain(daemon, &error);
+		complain(daemon, error);
 	if (result != STORE_ADDED)
-		return false;
+		return result;
 	intake_changed(daemon);
 	gateway_message(daemon, item);
 	if (item->flags & STORE_LOCAL)
 		cancel_delivered(daemon, item->digest, item->expiry);
-	return true;
+	return result;
 }
 
 static void fill_item(const struct daemon *daemon, struct store_item *item, const uint8_t *message,
@@ -245,6 +245,7 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 	const size_t head = CS_ETH_HLEN + sizeof(struct cs_link_hdr);
 	struct intake *intake = daemon->intake;
 	struct store_item item = { .flags = own ? STORE_OWN : 0 };
+	struct cs_error error = { "" };
 	struct peer *peer = NULL;
 	struct cs_frame parsed;
 
@@ -269,7 +270,7 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 		    deal_earns(daemon, peer, item.contract, item.digest))
 			item.flags |= STORE_EARNS;
 	}
-	keep(daemon, &item);
+	keep(daemon, &item, &error);
 }
 
 /**
@@ -342,7 +343,7 @@ int intake_message(struct peer *peer, const struct proto_message *message)
 		item.flags |= STORE_EARNS;
 	if (item.expiry > daemon_now() + daemon->config.device.lifetime_max + 600)
 		return -EBADMSG;
-	if (!keep(daemon, &item))
+	if (keep(daemon, &item, &error) != STORE_ADDED)
 		return -EEXIST;
 	if (inject(daemon, &item, &error))
 		log_warning("a message of %s does not go into the device: %s", peer_label(peer),
@@ -350,6 +351,99 @@ int intake_message(struct peer *peer, const struct proto_message *message)
 	else
 		daemon->intake->stats.injected++;
 	return 0;
+}
+
+/* So that the kernel knows it, and all neighbours get it with the hops that the sender gave it. */
+static int send_own(struct daemon *daemon, const struct store_item *item, struct cs_error *error)
+{
+	static const uint8_t all[KERNEL_LLADDR_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
+	size_t len;
+
+	/* it has arrived */
+	if (item->flags & STORE_LOCAL)
+		return daemon->kernel->ops->remember(daemon->kernel, item->digest,
+						     item->expiry - daemon_now(), error);
+	len = intake_frame_of(daemon, item, all, item->hops, 0, frame, sizeof(frame));
+	return len ? daemon->kernel->ops->send(daemon->kernel, frame, len, error) :
+		     cs_error_set(error, -EMSGSIZE, "the message is too long");
+}
+
+static enum intake_result check_own(const struct daemon *daemon, const uint8_t *message, size_t len,
+				    struct cs_error *error)
+{
+	uint32_t most = daemon->config.device.lifetime_max;
+	enum crowdshare_drop drop;
+	struct cs_message parsed;
+	uint64_t now = daemon_now();
+
+	drop = cs_message_parse(message, len, &parsed);
+	if (drop) {
+		cs_error_set(error, -EBADMSG, "%zu bytes that are no message: %s", len,
+			     cs_drop_text(drop));
+		return INTAKE_MALFORMED;
+	}
+	if (!cs_message_digest_ok(message, len)) {
+		cs_error_set(error, -EBADMSG, "its digest is wrong");
+		return INTAKE_DIGEST;
+	}
+	if (parsed.expiry <= now) {
+		cs_error_set(error, -ETIME, "it has expired");
+		return INTAKE_EXPIRED;
+	}
+	if (parsed.expiry > now + most) {
+		cs_error_set(error, -ERANGE, "it lives for another %llu s, and this node takes at "
+			     "most %u s (lifetime-max)", (unsigned long long)(parsed.expiry - now),
+			     most);
+		return INTAKE_LIFETIME;
+	}
+	return INTAKE_NEW;
+}
+
+/**
+ * intake_own() - a message of a user of this node
+ * @daemon: whose
+ * @message: header and payload, from whoever may use the control socket
+ * @len: their bytes
+ * @hops: hops_left that it gets
+ * @error: gets the reason unless it is new or known
+ *
+ * What the device does not take at the moment is not kept, so that who sends it waits.
+ *
+ * Return: what became of it.
+ */
+enum intake_result intake_own(struct daemon *daemon, const uint8_t *message, size_t len,
+			      uint8_t hops, struct cs_error *error)
+{
+	struct store_item item = { .flags = STORE_OWN, .hops = hops };
+	enum intake_result result;
+	int rc;
+
+	result = check_own(daemon, message, len, error);
+	if (result != INTAKE_NEW)
+		return result;
+	fill_item(daemon, &item, message, len);
+	switch (keep(daemon, &item, error)) {
+	case STORE_ADDED:
+		break;
+	case STORE_KNOWN:
+	case STORE_CANCELLED:
+		return INTAKE_KNOWN;
+	case STORE_EXPIRED:
+		cs_error_set(error, -ETIME, "it has expired");
+		return INTAKE_EXPIRED;
+	case STORE_FULL:
+		cs_error_set(error, -ENOSPC, "the store is full: raise the quota, or wait until "
+			     "messages are delivered or expire");
+		return INTAKE_FULL;
+	default:
+		return INTAKE_FAILED;
+	}
+	rc = send_own(daemon, &item, error);
+	if (!rc || item.flags & STORE_LOCAL)
+		return INTAKE_NEW;
+	store_del(daemon->store, item.digest);
+	return rc == -ENOBUFS || rc == -EAGAIN ? INTAKE_BUSY : INTAKE_FAILED;
 }
 
 /**

@@ -27,11 +27,37 @@ struct intake_stats {
 	uint64_t	limited;
 };
 
+/**
+ * enum intake_result - what became of a message of a user of this node
+ * @INTAKE_NEW: it is kept, and on its way
+ * @INTAKE_KNOWN: it is in the store, or was delivered
+ * @INTAKE_MALFORMED: it is no message
+ * @INTAKE_DIGEST: its digest is wrong
+ * @INTAKE_EXPIRED: it is too old
+ * @INTAKE_LIFETIME: it lives for longer than any may
+ * @INTAKE_FULL: the store has no room for it
+ * @INTAKE_BUSY: the device takes no more at the moment
+ * @INTAKE_FAILED: store or device failed
+ */
+enum intake_result {
+	INTAKE_NEW,
+	INTAKE_KNOWN,
+	INTAKE_MALFORMED,
+	INTAKE_DIGEST,
+	INTAKE_EXPIRED,
+	INTAKE_LIFETIME,
+	INTAKE_FULL,
+	INTAKE_BUSY,
+	INTAKE_FAILED,
+};
+
 int intake_open(struct daemon *daemon, struct cs_error *error);
 void intake_close(struct daemon *daemon);
 void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool own);
 void intake_missed(struct daemon *daemon, uint64_t count);
 int intake_message(struct peer *peer, const struct proto_message *message);
+enum intake_result intake_own(struct daemon *daemon, const uint8_t *message, size_t len,
+			      uint8_t hops, struct cs_error *error);
 void intake_changed(struct daemon *daemon);
 const struct intake_stats *intake_stats(const struct daemon *daemon);
 

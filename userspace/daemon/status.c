@@ -17,6 +17,7 @@
 #include "daemon/receipt_way.h"
 #include "daemon/receiver.h"
 #include "daemon/status.h"
+#include "daemon/submit.h"
 #include "lib/hex.h"
 #include "lib/utf8.h"
 
@@ -571,6 +572,9 @@ json_t *status_answer(void *data, const json_t *request, bool admin, struct cs_e
 		{ "receivers del", true, on_receivers_del },
 		{ "ledger settle", true, on_settle },
 		{ "policy", false, on_policy },
+		{ "put", false, submit_put },
+		{ "fetch", false, submit_fetch },
+		{ "messages", false, submit_messages },
 	};
 	const char *command = json_string_value(json_object_get(request, "command"));
 	size_t i;

@@ -715,6 +715,64 @@ int store_each(struct store *store, store_cb cb, void *data)
 }
 
 /**
+ * store_numbering() - the numbering of messages in this run
+ * @store: the store
+ *
+ * Return: another number when what was not committed was given up, and its numbers are used again.
+ */
+unsigned int store_numbering(const struct store *store)
+{
+	return store->aborts;
+}
+
+/**
+ * store_each_after() - look at messages, in the order in which they were stored
+ * @store: the store
+ * @after: number of the last one that is of no interest, 0: all are. Numbers only grow as long as
+ *	store_numbering() stays
+ * @cb: called for each with its number; of the item only digest, destination, expiry, size and
+ *	message are set. It must not change the store; what it returns, if not 0, ends it
+ * @data: for @cb
+ *
+ * Return: 0, what @cb returned, or -EIO.
+ */
+int store_each_after(struct store *store, uint64_t after,
+		     int (*cb)(uint64_t number, const struct store_item *item, void *data),
+		     void *data)
+{
+	uint64_t first = htobe64(after + 1);
+	MDB_val key = storedb_val(&first, sizeof(first)), value;
+	struct store_item item = { .flags = 0 };
+	const struct cs_msg_hdr *hdr;
+	MDB_cursor *cursor;
+	int rc = storedb_begin(store);
+
+	if (after == UINT64_MAX)
+		return 0;
+	if (rc || mdb_cursor_open(store->txn, store->dbs[DB_MESSAGES], &cursor))
+		return -EIO;
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	while (!rc) {
+		if (key.mv_size != STOREDB_NUMBER || value.mv_size < sizeof(*hdr)) {
+			rc = -EIO;
+			break;
+		}
+		hdr = value.mv_data;
+		memcpy(item.digest, hdr->digest, CS_DIGEST_LEN);
+		memcpy(item.destination, hdr->destination, CS_ADDR_LEN);
+		item.expiry = be64toh(hdr->expiry);
+		item.size = value.mv_size;
+		item.message = value.mv_data;
+		rc = cb(storedb_get64(key.mv_data), &item, data);
+		if (rc)
+			break;
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/**
  * store_would_fit() - is there room for what a peer offers?
  * @store: the store
  * @cost: store_cost() of all that it offers

@@ -148,6 +148,10 @@ int store_del(struct store *store, const uint8_t digest[CS_DIGEST_LEN]);
 int store_each_from(struct store *store, const uint8_t first[CS_DIGEST_LEN], store_cb cb,
 		    void *data);
 int store_each(struct store *store, store_cb cb, void *data);
+unsigned int store_numbering(const struct store *store);
+int store_each_after(struct store *store, uint64_t after,
+		     int (*cb)(uint64_t number, const struct store_item *item, void *data),
+		     void *data);
 unsigned int store_expire(struct store *store, uint64_t now);
 
 /* What a message takes of its peer's share, and the room that is left for one. */

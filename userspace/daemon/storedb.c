@@ -154,6 +154,7 @@ void storedb_abort(struct store *store)
 		mdb_txn_abort(store->txn);
 	store->txn = NULL;
 	store->next = 0;
+	store->aborts++;
 	store->counters = store->committed;
 	/* these are of calls, not of what is in the store */
 	store->counters.refused = refused;

@@ -143,6 +143,7 @@ struct storedb_grave {
  * @page: bytes of a page
  * @map: bytes of the map
  * @next: number that the next message gets, 0: to be looked up
+ * @aborts: how often that was forgotten, as what was not committed was given up
  * @counters: counters of store_stats
  * @committed: the same as of the last commit
  */
@@ -157,6 +158,7 @@ struct store {
 	unsigned int		page;
 	uint64_t		map;
 	uint64_t		next;
+	unsigned int		aborts;
 	struct store_stats	counters;
 	struct store_stats	committed;
 };
