@@ -650,5 +650,5 @@ int main(void)
 		TWO(test_too_many),
 	};
 
-	return cmocka_run_group_tests_name("delivery", tests, nodes_begin, nodes_end);
+	return nodes_main("delivery", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -251,5 +251,5 @@ int main(void)
 		cmocka_unit_test(test_router),
 	};
 
-	return cmocka_run_group_tests_name("gateway", tests, nodes_begin, nodes_end);
+	return nodes_main("gateway", tests, sizeof(tests) / sizeof(*tests));
 }
