@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -48,6 +49,9 @@ struct node {
  * @nth: how many this node sent before
  */
 extern bool (*nodes_wire)(int from, int to, size_t nth);
+
+/* Seconds by which the clock is ahead. */
+extern time_t nodes_ahead;
 
 extern struct node nodes[NODES];
 extern struct event_base *nodes_base;
