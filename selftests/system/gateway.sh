@@ -209,16 +209,17 @@ twice() {
 
 # Batches come all the time, and the ingest goes all the time.
 killed() {
-	local i
+	local i load
 	ip -n a link set a-d down
 	send -S 3 -c 600 --rate 20 &
+	load=$!
 	for ((i = 0; i < kills; i++)); do
 		sleep "$((RANDOM % 2)).$(printf %03d $((RANDOM % 1000)))"
 		running i || die "the ingest ended by itself: $(tail -n 1 "$work/i/log")"
 		stop i KILL
 		ingest
 	done
-	wait $!
+	wait $load
 	mv "$work/sent" "$work/sent.3"
 	check "$kills kills of the ingest: all is delivered" wait_for 240 delivered 660 ||
 		logs a b c i
