@@ -211,17 +211,20 @@ int receipt_file_waiting(struct sqlfile *file, uint64_t *count, struct cs_error 
  * @delivered: what is known of it; what is there already stays
  * @error: gets the reason of a failure
  *
- * Return: 0 or a negative errno.
+ * Return: 1: that was news; 0: it was not; or a negative errno.
  */
 int receipt_file_deliver(struct sqlfile *file, const struct receipt_delivered *delivered,
 			 struct cs_error *error)
 {
-	return sqlfile_done(file, sqlfile_bind(file, SQL_DELIVER, "bbiibii", delivered->digest,
-					       (size_t)CS_DIGEST_LEN, delivered->destination,
-					       (size_t)CS_ADDR_LEN, (int64_t)delivered->port,
-					       (int64_t)delivered->time, delivered->deliverer,
-					       (size_t)CS_ADDR_LEN, (int64_t)delivered->hops,
-					       (int64_t)delivered->ends), error);
+	int rc;
+
+	rc = sqlfile_done(file, sqlfile_bind(file, SQL_DELIVER, "bbiibii", delivered->digest,
+					     (size_t)CS_DIGEST_LEN, delivered->destination,
+					     (size_t)CS_ADDR_LEN, (int64_t)delivered->port,
+					     (int64_t)delivered->time, delivered->deliverer,
+					     (size_t)CS_ADDR_LEN, (int64_t)delivered->hops,
+					     (int64_t)delivered->ends), error);
+	return rc ? rc : sqlite3_changes(file->db);
 }
 
 /**

@@ -331,14 +331,14 @@ static int keep_own(struct passing *passing, struct cs_error *error)
 
 	memcpy(delivered.destination, receipt->destination, CS_ADDR_LEN);
 	identity_address(receipt->deliverer, delivered.deliverer);
-	for (i = 0; !rc && i < receipt->nr_digests; i++) {
+	for (i = 0; rc >= 0 && i < receipt->nr_digests; i++) {
 		if (!(passing->own & 1ull << i))
 			continue;
 		memcpy(delivered.digest, receipt_digest(receipt, i), CS_DIGEST_LEN);
 		rc = receipt_file_deliver(&receipts->file, &delivered, error);
-		receipts->stats.delivered += !rc;
+		receipts->stats.delivered += rc > 0;
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* Commits what goes on, before the one who sent it is answered. */
