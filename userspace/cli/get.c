@@ -20,6 +20,7 @@
 
 #include "cli/crowdshare.h"
 #include "cli/home.h"
+#include "cli/ingested.h"
 #include "cli/outbox.h"
 #include "lib/base64.h"
 #include "lib/hex.h"
@@ -34,10 +35,11 @@
 
 static const char get_usage[] =
 	"Usage: crowdshare get [ ID ] [ --out DIR ] [ --key FILE ] [ --address ADDRESS ]\n"
-	"                      [ --wait ] [ --replace ]\n"
+	"                      [ --from DIR [ --remove ] ] [ --wait ] [ --replace ]\n"
 	"Delivers what has arrived for the owner of the key, all of it or the object ID, into DIR\n"
 	"(if not given, here). A name that is taken there gets a number behind it; --replace\n"
-	"replaces files. --wait goes on until what is under way is whole.\n"
+	"replaces files. --wait goes on until what is under way is whole. --from reads the inbox of\n"
+	"an ingest, not what this node's daemon has; --remove removes what was read there.\n"
 	"Exit status: 0 something was delivered, 1 nothing is there, or not all of it yet,\n"
 	"2 something is wrong.\n";
 
@@ -64,7 +66,9 @@ static const struct column table[] = {
  * @cli: the run
  * @args: for error messages
  * @key: value of --key, NULL: not given
- * @address: destination of messages
+ * @address: destination of messages, or the inbox
+ * @from: inbox of an ingest; NULL: messages are the daemon's
+ * @remove: what was read there is not left
  * @out: where objects appear
  * @id: beginning of the id of the object that is wanted, empty: all are
  * @wait: until it is whole
@@ -91,6 +95,8 @@ struct getting {
 	const struct args	*args;
 	const char		*key;
 	const char		*address;
+	const char		*from;
+	bool			remove;
 	const char		*out;
 	char			id[ID_DIGITS + 1];
 	bool			wait;
@@ -169,10 +175,16 @@ static void delivered(const struct cs_get_object *object, const char *path, void
 /* Where the address of the card is this node's, as 'crowdshare id export' has it. */
 static void find_address(struct getting *getting)
 {
-	static char text[INET6_ADDRSTRLEN];
+	static char text[INET6_ADDRSTRLEN], inbox[PATH_MAX];
 	uint8_t bytes[CS_ADDR_LEN];
 	json_t *status;
 
+	if (getting->from) {
+		if (!realpath(getting->from, inbox))
+			args_die(getting->args, "--from %s: %s", getting->from, strerror(errno));
+		getting->address = inbox;
+		return;
+	}
 	if (getting->address) {
 		if (inet_pton(AF_INET6, getting->address, bytes) != 1)
 			args_die(getting->args, "--address '%s' is not an IPv6 address",
@@ -226,6 +238,8 @@ static void sync_all(struct getting *getting)
 	home_write(getting->args, getting->cursor_path, text, strlen(text));
 	free(text);
 	json_decref(json);
+	if (getting->remove)
+		ingested_remove(getting->args, getting->address, getting->cursor);
 }
 
 static void open_all(struct getting *getting)
@@ -273,17 +287,11 @@ static void close_all(struct getting *getting)
 
 /* --- Messages --- */
 
-static void take(struct getting *getting, const json_t *value)
+static void take(const void *message, size_t len, void *arg)
 {
-	static uint8_t message[MESSAGE_MOST];
+	struct getting *getting = arg;
 	struct cs_error error = { "" };
-	long len = -EINVAL;
 
-	if (json_is_string(value))
-		len = cs_unbase64(json_string_value(value), json_string_length(value), message,
-				  sizeof(message));
-	if (len < 0)
-		args_die(getting->args, "crowdshared gives something else than messages");
 	switch (cs_get_take(getting->get, message, len, time(NULL), &error)) {
 	case CS_GET_FULL:
 		getting->full = true;
@@ -296,8 +304,21 @@ static void take(struct getting *getting, const json_t *value)
 	getting->unsynced += len;
 }
 
+static void take_text(struct getting *getting, const json_t *value)
+{
+	static uint8_t message[MESSAGE_MOST];
+	long len = -EINVAL;
+
+	if (json_is_string(value))
+		len = cs_unbase64(json_string_value(value), json_string_length(value), message,
+				  sizeof(message));
+	if (len < 0)
+		args_die(getting->args, "crowdshared gives something else than messages");
+	take(message, len, getting);
+}
+
 /* Reads what is new in the daemon's store. */
-static void fetch(struct getting *getting)
+static void fetch_store(struct getting *getting)
 {
 	json_t *request, *answer, *value;
 	const char *cursor;
@@ -311,7 +332,7 @@ static void fetch(struct getting *getting)
 			request_put(request, "cursor", json_string(getting->cursor));
 		answer = cli_ask(getting->cli, getting->args, request);
 		json_array_foreach(json_object_get(answer, "messages"), i, value)
-			take(getting, value);
+			take_text(getting, value);
 		cursor = json_string_value(json_object_get(answer, "cursor"));
 		more = json_is_true(json_object_get(answer, "more"));
 		if (!cursor || strlen(cursor) >= sizeof(getting->cursor) ||
@@ -322,6 +343,16 @@ static void fetch(struct getting *getting)
 		if (getting->unsynced >= SYNC_BYTES)
 			sync_all(getting);
 	} while (more && !stopped);
+}
+
+/* Reads what is new, there or here. */
+static void fetch(struct getting *getting)
+{
+	if (getting->from)
+		ingested_each(getting->args, getting->address, getting->cursor, getting->cursor,
+			      sizeof(getting->cursor), take, getting);
+	else
+		fetch_store(getting);
 	cs_get_expire(getting->get, time(NULL));
 	sync_all(getting);
 	if (getting->full)
@@ -458,7 +489,10 @@ static void take_words(struct args *args, struct getting *getting)
 			getting->wait = true;
 		else if (args_option(args, "--replace"))
 			getting->replace = true;
-		else if (!args_value(args, "--out", &getting->out) &&
+		else if (args_option(args, "--remove"))
+			getting->remove = true;
+		else if (!args_value(args, "--from", &getting->from) &&
+			 !args_value(args, "--out", &getting->out) &&
 			 !args_value(args, "--key", &getting->key) &&
 			 !args_value(args, "--address", &getting->address)) {
 			if (*getting->id || **args->word == '-')
@@ -474,6 +508,10 @@ static int get(struct cli *cli, struct args *args)
 	json_t *result;
 
 	take_words(args, &getting);
+	if (getting.from && getting.address)
+		args_die(args, "--from and --address exclude each other");
+	if (getting.remove && !getting.from)
+		args_die(args, "--remove goes with --from");
 	if (access(getting.out, W_OK | X_OK))
 		args_die(args, "--out %s: %s", getting.out, strerror(errno));
 	open_all(&getting);

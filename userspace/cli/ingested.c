@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The inbox of an ingest (daemon/ingest_file.c): a file for each delivery, NUMBER.messages, whole
+ * and never changed, with messages one behind the other; NUMBER has 16 digits and grows. It is read
+ * beside an ingest that runs.
+ */
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/crowdshare.h"
+#include "cli/ingested.h"
+#include "lib/message.h"
+
+#define NAME_LEN	16
+#define WHOLE		".messages"
+#define DELIVERY_MAX	(64 << 20)	/* bytes; a batch of a gateway is much smaller */
+
+static int is_whole(const struct dirent *entry)
+{
+	return strspn(entry->d_name, "0123456789abcdef") == NAME_LEN &&
+	       !strcmp(entry->d_name + NAME_LEN, WHOLE);
+}
+
+static int list(const struct args *args, const char *dir, struct dirent ***names)
+{
+	int count = scandir(dir, names, is_whole, alphasort);
+
+	if (count < 0)
+		args_die(args, "--from %s: %s", dir, strerror(errno));
+	return count;
+}
+
+static void free_list(struct dirent **names, int count)
+{
+	while (count--)
+		free(names[count]);
+	free(names);
+}
+
+/* All of a file that is no longer than it may be; NULL: it was removed meanwhile. */
+static uint8_t *read_all(const struct args *args, const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint8_t *data = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 && errno == ENOENT)
+		return NULL;
+	if (fd < 0 || fstat(fd, &st))
+		args_die(args, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_size > DELIVERY_MAX)
+		args_die(args, "%s: this is not of an ingest", path);
+	data = malloc(st.st_size + 1);
+	if (!data)
+		args_die(args, "out of memory");
+	for (*len = 0; *len < (size_t)st.st_size; *len += n) {
+		n = read(fd, data + *len, st.st_size - *len);
+		if (n <= 0)
+			args_die(args, "%s: %s", path, n ? strerror(errno) : "it is shorter now");
+	}
+	close(fd);
+	return data;
+}
+
+static void each_in(const struct args *args, const char *path,
+		    void (*take)(const void *message, size_t len, void *arg), void *arg)
+{
+	struct cs_msg_hdr header;
+	size_t len, at, size;
+	uint8_t *data = read_all(args, path, &len);
+
+	for (at = 0; data && at < len; at += size) {
+		if (len - at < sizeof(header))
+			args_die(args, "%s: it ends in the middle of a message", path);
+		memcpy(&header, data + at, sizeof(header));
+		size = sizeof(header) + be16toh(header.length);
+		if (len - at < size)
+			args_die(args, "%s: it ends in the middle of a message", path);
+		take(data + at, size, arg);
+	}
+	free(data);
+}
+
+/**
+ * ingested_each() - messages that an ingest took, the oldest first
+ * @args: for error messages
+ * @dir: its inbox
+ * @after: name of the last file that was read before, or ""
+ * @last: gets the name of the last file that was read now; not touched if there is none
+ * @size: bytes of @last, more than 32
+ * @take: gets each message
+ * @arg: for it
+ */
+void ingested_each(const struct args *args, const char *dir, const char *after, char *last,
+		   size_t size, void (*take)(const void *message, size_t len, void *arg), void *arg)
+{
+	char path[PATH_MAX + NAME_LEN + sizeof(WHOLE)];
+	struct dirent **names;
+	int count = list(args, dir, &names), i;
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(names[i]->d_name, after) <= 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+		each_in(args, path, take, arg);
+		snprintf(last, size, "%.31s", names[i]->d_name);
+	}
+	free_list(names, count);
+}
+
+/**
+ * ingested_remove() - remove what was read
+ * @args: for error messages
+ * @dir: the inbox
+ * @last: name of the last file that was read
+ */
+void ingested_remove(const struct args *args, const char *dir, const char *last)
+{
+	char path[PATH_MAX + NAME_LEN + sizeof(WHOLE)];
+	struct dirent **names;
+	int count = list(args, dir, &names), i;
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(names[i]->d_name, last) > 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+		if (unlink(path) && errno != ENOENT)
+			args_die(args, "%s: %s", path, strerror(errno));
+	}
+	free_list(names, count);
+}
