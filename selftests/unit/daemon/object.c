@@ -447,7 +447,7 @@ static void test_replicas(void **state)
 	ends(0, 0, "sent %.5s", id);
 	says(nodes[1].daemon.identity.text);
 	ends(1, 0, "put large --to ../0.card --replicas 2 --wait 2s");
-	says("of 2 peers only 1 signed");
+	says("of 2 peers 1 signed");
 	ends(2, 0, "put large --to ../0.card --wait 2s");
 	says("nothing to wait for");
 	ends(2, 0, "put large --to ../0.card --replicas 1 --wait never");
