@@ -208,7 +208,7 @@ static void test_round_trip(void **state)
 	json_int_t messages;
 
 	(void)state;
-	nodes[0].daemon.config.store.out = MB;
+	nodes[0].daemon.config.store.out = MB / 10; /* whatever else the machine does */
 	start(0);
 	start(1);
 	make_card(1);
@@ -227,20 +227,23 @@ static void test_round_trip(void **state)
 	assert_int_equal(value("delivered"), 0);
 	/* some of it has come */
 	nodes_pair(0, 1);
-	run_until(node_messages(1) > 700, 20000);
-	ends(1, 1, "get %s", file);
+	run_until(node_messages(1) > 150, 20000);
+	while (run(1, "get %s", file) == 1 && strstr(output, "nothing with this id"))
+		nodes_run(200); /* the envelope comes at its time */
 	says("not all of it is here yet");
 	ends(0, 1, "inbox");
 	says("photos.tar");
 	says("arriving");
 	/* who waits is killed, then the daemon is restarted */
 	begin(1, "get --wait %s", file);
-	run_until(node_messages(1) > 1500, 20000);
+	nodes_run(2000);
 	kill(running, SIGKILL);
 	assert_int_equal(end(1), 128 + SIGKILL);
 	stop(1);
 	run_until(!node_peer(0, 1)->session, 20000);
 	start(1);
+	assert_in_range(node_messages(1), 150, messages);
+	nodes[0].daemon.config.store.out = MB;
 	nodes_pair(0, 1);
 	begin(1, "get --wait %.9s", file);
 	assert_int_equal(end(1), 0);
@@ -444,7 +447,7 @@ static void test_replicas(void **state)
 	ends(0, 0, "sent %.5s", id);
 	says(nodes[1].daemon.identity.text);
 	ends(1, 0, "put large --to ../0.card --replicas 2 --wait 2s");
-	says("of 2 peers only 1 signed");
+	says("of 2 peers 1 signed");
 	ends(2, 0, "put large --to ../0.card --wait 2s");
 	says("nothing to wait for");
 	ends(2, 0, "put large --to ../0.card --replicas 1 --wait never");
