@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -98,6 +99,7 @@ static void start(void)
 	strcpy(dir, "/tmp/crowdshare-fuzz-XXXXXX");
 	check(mkdtemp(dir));
 	atexit(clean_up);
+	signal(SIGPIPE, SIG_IGN); /* as crowdshared does */
 	log_init(LOG_LEVEL_ERROR);
 	make_identity(&receiver, "receiver");
 	make_identity(&gateway, "gateway");

@@ -628,7 +628,7 @@ static void test_too_many(void **state)
 	(void)state;
 	claim_make(&claim, &contracts[0]);
 	claim.letter.receipt.signature[7] ^= 1;
-	/* what could have cost so many verifications counts as much, however fast this machine is */
+	/* what could cost so many verifications counts as much, however fast a machine is */
 	claim.letter.receipt.endorsements = chain;
 	claim.letter.receipt.nr_endorsements = PROTO_ENDORSEMENTS_MAX;
 	for (i = 0; i < 200; i++)
