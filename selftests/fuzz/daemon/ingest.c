@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char dir[48];
 static struct event_base *base;
+static struct event *timer;
 static struct identity receiver, gateway;
 static struct config config;
 static struct ingest *ingest;
@@ -90,6 +92,14 @@ static void clean_up(void)
 		perror(dir);
 }
 
+static void on_time(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	(void)data;
+	event_base_loopbreak(base);
+}
+
 static void start(void)
 {
 	struct cs_error error;
@@ -98,6 +108,7 @@ static void start(void)
 	strcpy(dir, "/tmp/crowdshare-fuzz-XXXXXX");
 	check(mkdtemp(dir));
 	atexit(clean_up);
+	signal(SIGPIPE, SIG_IGN); /* as crowdshared does */
 	log_init(LOG_LEVEL_ERROR);
 	make_identity(&receiver, "receiver");
 	make_identity(&gateway, "gateway");
@@ -108,7 +119,8 @@ static void start(void)
 	config.ingest.port = 0; /* any that is free */
 	base = event_base_new();
 	tls = wired_tls(&gateway, &error);
-	check(base && tls);
+	timer = evtimer_new(base, on_time, NULL);
+	check(base && tls && timer);
 	check(!ingest_open(&ingest, base, &config, &receiver, on_taken, NULL, &error));
 	begun = time(NULL);
 }
@@ -180,19 +192,24 @@ static struct bufferevent *dial(void)
 	return bev;
 }
 
-static void say(const uint8_t *data, size_t len, unsigned int msec)
+static void run(unsigned int msec)
 {
 	struct timeval wait = { msec / 1000, msec % 1000 * 1000 };
+
+	evtimer_add(timer, &wait);
+	event_base_dispatch(base);
+	evtimer_del(timer);
+}
+
+static void say(const uint8_t *data, size_t len, unsigned int msec)
+{
 	struct bufferevent *bev = dial();
 
 	memset(&heard, 0, sizeof(heard));
 	bufferevent_write(bev, data, len);
-	event_base_loopexit(base, &wait);
-	event_base_dispatch(base);
+	run(msec);
 	bufferevent_free(bev);
-	wait = (struct timeval){ 0, 1000 };
-	event_base_loopexit(base, &wait);
-	event_base_dispatch(base);
+	run(1);
 }
 
 /* --- Messages --- */
