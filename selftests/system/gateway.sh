@@ -14,7 +14,7 @@
 . "$(dirname "$0")/lib.sh"
 
 destination=2001:db8:7::7
-port=35254
+port=7475
 kills=25
 
 gets() { echo "market: { rates = ( { geohash = \"\"; rate = \"$1\"; } ); };"; }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What an operator does: "make install" on two routers that systemd has booted, then the ten lines of
-# README.md, typed as they stand there. The routers are containers with a network namespace each.
+# What an operator does: "make install" on two routers that systemd has booted, then the ten lines
+# of README.md, typed as they stand there. The routers are containers with a network namespace each.
 #
 #	alice eth1 ------- eth1 bob
 
@@ -53,6 +53,7 @@ on() {
 
 booted() { [[ $(on "$1" systemctl is-system-running 2>/dev/null) =~ running|degraded ]]; }
 active() { [ "$(on "$1" systemctl is-active crowdshared 2>&1)" = active ]; }
+paid() { on alice crowdshare -j ledger balances | jq -e 'any(.[]; .balance != 0)' >/dev/null; }
 in_session() { [ "$(on "$1" crowdshare -j peers 2>/dev/null | jq -r '.[].status')" = up ]; }
 
 # lines FIRST LAST: those of README's section, without the margin.
@@ -81,7 +82,6 @@ typed() {
 	head -c 100000 /dev/urandom >"$work/photos.tar"
 	on bob dd of=photos.tar status=none <"$work/photos.tar"
 	check "bob: sends" type_in bob '^csnl send' '^csnl send'
-	paid() { on alice crowdshare -j ledger balances | jq -e 'any(.[]; .balance != 0)' >/dev/null; }
 	check "alice: was promised points" wait_for 60 paid
 	for name in alice bob; do
 		check "$name: the last line" type_in $name '^crowdshare offers' '^crowdshare offers'
@@ -118,7 +118,8 @@ for name in alice bob; do
 	router $name
 done
 for name in alice bob; do
-	check "$name: booted by systemd" wait_for 240 booted $name || tail -n 20 "$work/$name/console"
+	check "$name: booted by systemd" wait_for 240 booted $name ||
+		tail -n 20 "$work/$name/console"
 done
 typed
 confined

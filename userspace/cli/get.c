@@ -38,8 +38,8 @@ static const char get_usage[] =
 	"                      [ --from DIR [ --remove ] ] [ --wait ] [ --replace ]\n"
 	"Delivers what has arrived for the owner of the key, all of it or the object ID, into DIR\n"
 	"(if not given, here). A name that is taken there gets a number behind it; --replace\n"
-	"replaces files. --wait goes on until what is under way is whole. --from reads the inbox of\n"
-	"an ingest, not what this node's daemon has; --remove removes what was read there.\n"
+	"replaces files. --wait goes on until what is under way is whole. --from reads the inbox\n"
+	"of an ingest, not what this node's daemon has; --remove removes what was read there.\n"
 	"Exit status: 0 something was delivered, 1 nothing is there, or not all of it yet,\n"
 	"2 something is wrong.\n";
 

@@ -70,8 +70,7 @@ static uint8_t *read_all(const struct args *args, const char *path, size_t *len)
 	return data;
 }
 
-static void each_in(const struct args *args, const char *path,
-		    void (*take)(const void *message, size_t len, void *arg), void *arg)
+static void each_in(const struct args *args, const char *path, ingested_cb take, void *arg)
 {
 	struct cs_msg_hdr header;
 	size_t len, at, size;
@@ -94,13 +93,14 @@ static void each_in(const struct args *args, const char *path,
  * @args: for error messages
  * @dir: its inbox
  * @after: name of the last file that was read before, or ""
- * @last: gets the name of the last file that was read now; not touched if there is none
+ * @last: gets the name of the last file that was read now; not touched if there is none; may be
+ *	the same as @after
  * @size: bytes of @last, more than 32
  * @take: gets each message
  * @arg: for it
  */
 void ingested_each(const struct args *args, const char *dir, const char *after, char *last,
-		   size_t size, void (*take)(const void *message, size_t len, void *arg), void *arg)
+		   size_t size, ingested_cb take, void *arg)
 {
 	char path[PATH_MAX + NAME_LEN + sizeof(WHOLE)];
 	struct dirent **names;

@@ -9,8 +9,10 @@
 
 struct args;
 
+typedef void (*ingested_cb)(const void *message, size_t len, void *arg);
+
 void ingested_each(const struct args *args, const char *dir, const char *after, char *last,
-		   size_t size, void (*take)(const void *message, size_t len, void *arg), void *arg);
+		   size_t size, ingested_cb take, void *arg);
 void ingested_remove(const struct args *args, const char *dir, const char *last);
 
 #endif /* CROWDSHARE_INGESTED_H */

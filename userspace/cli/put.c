@@ -376,7 +376,8 @@ static int wait_for_replicas(struct cli *cli, const struct putting *putting, siz
 			break;
 		sleep(1);
 	}
-	fprintf(stderr, "%s: %s: it is on its way, but of %zu peers %zu signed for all of it\n",
+	fprintf(stderr,
+		"%s: %s: it is on its way, but of %zu peers %zu signed for all of it\n",
 		args_program, putting->args->where, wanted, holders);
 	return EXIT_NO;
 }

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <crowdshare/card.h>
+
 #include "daemon/config.h"
 #include "daemon/config_item.h"
 
@@ -336,7 +338,7 @@ static void set_defaults(struct config *config)
 	config->policy.contract_time = DAY / 2;
 	config->offers.wait = 60;
 	config->gateway.batch = BATCH_MAX;
-	config->ingest.port = 35254;
+	config->ingest.port = CS_PORT_DEFAULT;
 	config->ingest.bytes = 1024 * MIB;
 	config->ingest.connections = 256;
 	config->ingest.per_source = 16;

@@ -450,7 +450,7 @@ int item_networks(const struct reader *reader, const config_setting_t *setting,
 	return 0;
 }
 
-/** item_listen() - read an address and a port, as "[::]:35254"; more is the offset of the port */
+/** item_listen() - read an address and a port, as "[::]:7475"; more is the offset of the port */
 int item_listen(const struct reader *reader, const config_setting_t *setting,
 		const struct item *item, void *base)
 {
@@ -463,7 +463,7 @@ int item_listen(const struct reader *reader, const config_setting_t *setting,
 		return rc;
 	if (value_listen(text, value_of(item, base), &port))
 		return item_fail(reader, setting,
-				 "\"%s\" is not an IPv6 address and a port, as \"[::]:35254\"", is);
+				 "\"%s\" is not an IPv6 address and a port, as \"[::]:7475\"", is);
 	memcpy((char *)base + *(const size_t *)item->more, &port, sizeof(port));
 	return 0;
 }

@@ -224,7 +224,7 @@ int value_network(const char *text, struct config_network *network)
 
 /**
  * value_listen() - where to listen
- * @text: IPv6 address in brackets and port, as "[::]:35254"
+ * @text: IPv6 address in brackets and port, as "[::]:7475"
  * @address: result
  * @port: result, 1 to 65535
  *

@@ -125,6 +125,11 @@ static struct target *target_of(struct gateway *gateway, const uint8_t address[C
 	return target;
 }
 
+/* a target belongs to the gateway's list, of which GCC 12 loses sight */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /**
  * gateway_queue() - a message is to be brought
  * @target: where to
@@ -155,11 +160,6 @@ int gateway_queue(struct target *target, const uint8_t digest[CS_DIGEST_LEN])
 	memcpy(target->queue[target->tail++], digest, CS_DIGEST_LEN);
 	return 0;
 }
-
-/* a target belongs to the gateway's list, of which GCC 12 loses sight */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
 
 /**
  * gateway_message() - a message is in the store

@@ -351,13 +351,13 @@ static void test_bad_gateway(void **state)
 		{ PORTS "ingest = { listen = \"[::]:1\"; };", "f:2: ingest: \"inbox\" is missing" },
 		{ PORTS "ingest = { inbox = \"/i\"; listen = \"::1\"; };",
 		  "f:2: ingest.listen: \"::1\" is not an IPv6 address and a port, as "
-		  "\"[::]:35254\"" },
+		  "\"[::]:7475\"" },
 		{ PORTS "ingest = { inbox = \"/i\"; listen = \"[::1]:65536\"; };",
 		  "f:2: ingest.listen: \"[::1]:65536\" is not an IPv6 address and a port, as "
-		  "\"[::]:35254\"" },
+		  "\"[::]:7475\"" },
 		{ PORTS "ingest = { inbox = \"/i\"; listen = \"[::1]:0\"; };",
 		  "f:2: ingest.listen: \"[::1]:0\" is not an IPv6 address and a port, as "
-		  "\"[::]:35254\"" },
+		  "\"[::]:7475\"" },
 		{ PORTS "ingest = { inbox = \"/i\"; rate = 65535; };",
 		  "f:2: ingest.rate: rate must be 0, no limit, or at least 64KiB" },
 	};

@@ -871,8 +871,8 @@ static void test_reboot_buyer(void **state)
 }
 
 /*
- * It expires: nothing passes under it any more. When no receipt may be late any more what it covered
- * earns nothing, and may go; the promise is taken back.
+ * It expires: nothing passes under it any more. When no receipt may be late any more what it
+ * covered earns nothing, and may go; the promise is taken back.
  */
 static void test_lapse(void **state)
 {
