@@ -33,6 +33,7 @@ selftests: userspace
 
 demo: setup-build setup-vm modules userspace selftests
 	scripts/demo
+	scripts/story
 
 check: setup-build setup-vm setup-check
 	scripts/check
@@ -54,7 +55,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make demo               install what is missing, build, show the main job in a VM'
+	@echo 'make demo               install what is missing, build, show a mesh and the whole story in VMs'
 	@echo 'make check              install what is missing, build, run every test'
 	@echo 'make check-deep         fuzz; network tests on kernels that find data races and misuse'
 	@echo 'make bench              install what is missing, measure side by side with other forwarders'

@@ -21,6 +21,9 @@
  * nothing, and is answered again. A buyer that does not answer gains nothing: the seller holds the
  * receiver's signature, the endorsements and the buyer's own signature below the contract.
  *
+ * A kernel passes messages on at once, and a receipt may be back before the daemon has them: such a
+ * letter is kept for a moment, and looked at again.
+ *
  * What is wrong with a letter is logged, at a bounded rate, and counted by reason; nothing else
  * changes.
  *
@@ -47,6 +50,25 @@
 #define LOOK_SECONDS	5
 #define AGAIN_LOOKS	6	/* after so many looks what was not answered is sent again */
 #define LINES_RATE	2
+#define EARLY_MAX	256	/* letters that came before their messages */
+#define EARLY_SECONDS	1
+#define EARLY_TIMES	5
+
+/**
+ * struct early - a letter that came before messages that it names
+ * @next: one that came before this one
+ * @peer: address of who sent it
+ * @times: that it was looked at
+ * @data: the letter
+ * @len: bytes
+ */
+struct early {
+	struct early	*next;
+	uint8_t		peer[CS_ADDR_LEN];
+	unsigned int	times;
+	uint8_t		*data;
+	size_t		len;
+};
 
 /**
  * struct receipts - receipts on their way
@@ -57,6 +79,9 @@
  * @waiting: letters in the database
  * @stats: counters
  * @lines: bucket of lines about what is refused
+ * @early: letters that are looked at again
+ * @nr_early: their number
+ * @early_timer: does it
  */
 struct receipts {
 	struct sqlfile		file;
@@ -66,6 +91,9 @@ struct receipts {
 	uint64_t		waiting;
 	struct receipt_stats	stats;
 	struct policy_bucket	lines;
+	struct early		*early;
+	unsigned int		nr_early;
+	struct event		*early_timer;
 };
 
 static const struct {
@@ -180,6 +208,7 @@ struct heir {
  * @heirs: to whom it goes
  * @nr_heirs: their number
  * @own: those of its messages that this node sent
+ * @early: number of those that only the kernel knows
  */
 struct passing {
 	struct daemon			*daemon;
@@ -189,6 +218,7 @@ struct passing {
 	struct heir			heirs[PROTO_BATCH_MAX];
 	size_t				nr_heirs;
 	uint64_t			own;
+	unsigned int			early;
 };
 
 /* Who gave this node a message? What neither store nor tombstone knows, a contract may. */
@@ -259,7 +289,11 @@ static enum receipt_refusal sort(struct passing *passing, uint64_t messages)
 		if (!(messages & 1ull << i))
 			continue;
 		if (!given(daemon, receipt_digest(receipt, i), &from, uid, &any_port)) {
-			stats->unknown++;
+			if (daemon->kernel->ops->known(daemon->kernel, receipt_digest(receipt, i),
+						       NULL) > 0)
+				passing->early++;
+			else
+				stats->unknown++;
 			continue;
 		}
 		if (!fits(receipt, &from, any_port))
@@ -539,7 +573,31 @@ static void refuse(struct peer *peer, const struct proto_receipt *receipt,
 		send_ack(peer, receipt, 0);
 }
 
-static void on_receipt(struct peer *peer, const struct proto_receipt *receipt)
+/* Keeps a letter that came too early; false: it is to be taken as it is. */
+static bool defer(struct peer *peer, const struct proto_receipt *receipt, unsigned int times)
+{
+	static const struct timeval wait = { EARLY_SECONDS, 0 };
+	struct proto_letter letter = { .type = PROTO_RECEIPT, .receipt = *receipt };
+	struct receipts *receipts = peer->daemon->receipts;
+	struct early *early;
+
+	if (times == EARLY_TIMES || receipts->nr_early == EARLY_MAX)
+		return false;
+	early = calloc(1, sizeof(*early));
+	if (!early || proto_encode(&letter, &early->data, &early->len)) {
+		free(early);
+		return false;
+	}
+	memcpy(early->peer, peer->address, CS_ADDR_LEN);
+	early->times = times + 1;
+	early->next = receipts->early;
+	receipts->early = early;
+	if (!receipts->nr_early++)
+		evtimer_add(receipts->early_timer, &wait);
+	return true;
+}
+
+static void on_receipt(struct peer *peer, const struct proto_receipt *receipt, unsigned int times)
 {
 	struct passing passing = { .daemon = peer->daemon, .receipt = receipt, .from = peer };
 	struct cs_error error = { "" };
@@ -547,6 +605,9 @@ static void on_receipt(struct peer *peer, const struct proto_receipt *receipt)
 	struct receipt_claim claim;
 
 	refusal = judge(peer, receipt, &claim, &passing, &error);
+	if (!refusal && passing.early && defer(peer, receipt, times))
+		return;
+	peer->daemon->receipts->stats.unknown += passing.early;
 	if (!refusal)
 		refusal = record(peer, &claim, &passing, &error);
 	if (refusal) {
@@ -555,6 +616,37 @@ static void on_receipt(struct peer *peer, const struct proto_receipt *receipt)
 	}
 	send_ack(peer, receipt, claim.messages);
 	after(&passing);
+}
+
+static void early_free(struct early *early)
+{
+	free(early->data);
+	free(early);
+}
+
+/* Those of peers that are gone come again when these are back. */
+static void on_early(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *daemon = data;
+	struct receipts *receipts = daemon->receipts;
+	struct early *early, *next = receipts->early;
+	struct proto_letter letter;
+	struct peer *peer;
+
+	(void)fd;
+	(void)what;
+	receipts->early = NULL;
+	receipts->nr_early = 0;
+	while ((early = next)) {
+		next = early->next;
+		peer = peer_by_address(daemon, early->peer);
+		if (peer && peer->session &&
+		    !proto_decode(&letter, early->data + 4, early->len - 4, NULL)) {
+			on_receipt(peer, &letter.receipt, early->times);
+			proto_free(&letter);
+		}
+		early_free(early);
+	}
 }
 
 /* --- What a peer answers --- */
@@ -639,7 +731,7 @@ static void on_ack(struct peer *peer, const struct proto_receipt_ack *ack)
 void receipt_letter(struct peer *peer, const struct proto_letter *letter)
 {
 	if (letter->type == PROTO_RECEIPT)
-		on_receipt(peer, &letter->receipt);
+		on_receipt(peer, &letter->receipt, 0);
 	else if (letter->type == PROTO_RECEIPT_ACK)
 		on_ack(peer, &letter->receipt_ack);
 }
@@ -670,6 +762,7 @@ int receipt_delivered(struct daemon *daemon, const struct proto_receipt *receipt
 	/* who brought it there himself need not be told */
 	passing.proven = true;
 	refusal = sort(&passing, receipt_all(receipt));
+	daemon->receipts->stats.unknown += passing.early;
 	if (refusal)
 		return cs_error_set(error, -EPERM, "receipt: %s", refusals[refusal].text);
 	if (daemon->receipts->waiting + passing.nr_heirs > WAITING_MAX)
@@ -711,7 +804,8 @@ int receipt_open(struct daemon *daemon, struct cs_error *error)
 		return rc;
 	count_waiting(daemon);
 	receipts->timer = evtimer_new(daemon->base, on_look, daemon);
-	if (!receipts->timer || evtimer_add(receipts->timer, &wait))
+	receipts->early_timer = evtimer_new(daemon->base, on_early, daemon);
+	if (!receipts->timer || !receipts->early_timer || evtimer_add(receipts->timer, &wait))
 		return cs_error_set(error, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -723,10 +817,17 @@ int receipt_open(struct daemon *daemon, struct cs_error *error)
 void receipt_close(struct daemon *daemon)
 {
 	struct receipts *receipts = daemon->receipts;
+	struct early *early;
 
 	if (!receipts)
 		return;
 	receiver_close(daemon);
+	while ((early = receipts->early)) {
+		receipts->early = early->next;
+		early_free(early);
+	}
+	if (receipts->early_timer)
+		event_free(receipts->early_timer);
 	if (receipts->timer)
 		event_free(receipts->timer);
 	idset_clear(&receipts->sent);

@@ -577,6 +577,45 @@ static void test_own_messages(void **state)
 	assert_int_equal(receipt_stats(&nodes[BOB].daemon)->delivered, 1);
 }
 
+/* The receipt is back before the daemon has the message, which its kernel has passed on. */
+static void test_early(void **state)
+{
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
+	uint8_t frame[CS_FRAME_HLEN + SIZE], message[SIZE + sizeof(struct cs_msg_hdr)];
+	struct store *store = nodes[BOB].daemon.store;
+	struct receipt_claim none = { .messages = 1 };
+	struct store_item item;
+	struct claim claim;
+
+	(void)state;
+	fake_receive(nodes[BOB].daemon.kernel, frame, service_frame(frame, 100), true);
+	assert_int_equal(store_get(store, frame_message(frame), &item), 0);
+	assert_true(item.size <= sizeof(message));
+	memcpy(message, item.message, item.size);
+	item.message = message;
+	assert_int_equal(store_del(store, item.digest), 0);
+	claim_fill(&claim, &contracts[0]);
+	memset(claim.letter.receipt.contract, 0, PROTO_UID_LEN);
+	memcpy(claim.digests[0], frame_message(frame), CS_DIGEST_LEN);
+	claim.letter.receipt.nr_digests = 1;
+	claim.claim = none;
+	know_receiver(BOB, receiver.public);
+	claim_sign(&claim, &receiver);
+	bob_gets(&claim);
+	assert_int_equal(stats->taken + stats->unknown, 0);
+	node_store(BOB, &item);
+	run_until(stats->delivered == 1, 3000);
+	assert_int_equal(stats->unknown, 0);
+	/* one that never comes is waited for in vain, and not for ever */
+	fake_receive(nodes[BOB].daemon.kernel, frame, service_frame(frame, 101), true);
+	assert_int_equal(store_del(store, frame_message(frame)), 0);
+	memcpy(claim.digests[0], frame_message(frame), CS_DIGEST_LEN);
+	claim_sign(&claim, &receiver);
+	bob_gets(&claim);
+	run_until(stats->unknown == 1, 10000);
+	assert_int_equal(stats->delivered, 1);
+}
+
 static bool no_contract_names_it(void)
 {
 	json_t *json = gateway_json(&nodes[ALICE].daemon);
@@ -653,6 +692,7 @@ int main(void)
 		TWO(test_after_a_notice),
 		TWO(test_notice_and_card),
 		TWO(test_own_messages),
+		TWO(test_early),
 		TWO(test_other_receiver),
 		TWO(test_too_many),
 	};
