@@ -19,7 +19,7 @@ bar() {
 	printf '[%s%s] %3d %%' "${full:0:filled}" "${empty:filled}" "$1"
 }
 
-# show_verdicts FILE: its lines "STATUS TEXT", or "- MORE" about the last one; false if one is wrong.
+# show_verdicts FILE: its lines "STATUS TEXT", or "- MORE" about the last; false if one is wrong.
 show_verdicts() {
 	awk -v ok="${green}OK   $plain" -v not_ok="${red}WRONG$plain" '
 		$1 == "-" { print "       " substr($0, 2); next }
