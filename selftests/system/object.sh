@@ -116,7 +116,7 @@ interrupted() {
 	check "inbox: by its name, which only carol can read" grep -q "$name" <<<"$(user c inbox)"
 	start b
 	check "the relay is back, and reaches a" all_up b 1
-	check "it gets what it missed" wait_for 120 caught_up || logs a b
+	check "it gets what it missed" wait_for 240 caught_up || logs a b
 	check "cut off: c still has only a part" part_of_it
 }
 

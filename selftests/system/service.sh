@@ -58,11 +58,11 @@ in_session() { [ "$(on "$1" crowdshare -j peers 2>/dev/null | jq -r '.[].status'
 
 # lines FIRST LAST: those of README's section, without the margin.
 lines() {
-	sed -n '/^## Two routers that bid/,/^## A data plane/s/^    //p' "$top/README.md" |
-		sed -n "/$1/,/$2/p"
+	awk '/^## / { here = /^## Two routers that bid/ } here && sub(/^    /, "")' "$top/README.md" |
+		awk -v first="$1" -v last="$2" '$0 ~ first { on = 1 } on; $0 ~ last { exit }'
 }
 
-# type NAME FIRST LAST: those of these lines that are for this router or for both.
+# type_in NAME FIRST LAST: those of these lines that are for this router or for both.
 type_in() {
 	local others=alice
 	[ "$1" = bob ] || others=bob

@@ -605,7 +605,10 @@ struct session *session_start(struct port *port, int fd, const struct sockaddr_i
 	struct sessions *all = sessions_of(daemon);
 	struct session *session = calloc(1, sizeof(*session));
 	SSL *ssl = NULL;
+	int on = 1;
 
+	/* on a link that loses a third, few small letters would wait ever longer for their turn */
+	setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof(on));
 	if (session) {
 		*session = (struct session){ .daemon = daemon, .port = port, .remote = *remote,
 					     .outgoing = outgoing, .heard = daemon_ticks() };
