@@ -58,7 +58,8 @@ in_session() { [ "$(on "$1" crowdshare -j peers 2>/dev/null | jq -r '.[].status'
 
 # lines FIRST LAST: those of README's section, without the margin.
 lines() {
-	awk '/^## / { here = /^## Two routers that bid/ } here && sub(/^    /, "")' "$top/README.md" |
+	awk '/^## / { here = /^## Two routers that bid/ }
+		here && sub(/^    /, "")' "$top/README.md" |
 		awk -v first="$1" -v last="$2" '$0 ~ first { on = 1 } on; $0 ~ last { exit }'
 }
 
