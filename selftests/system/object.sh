@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Files from a person to another, over links that lose a third of all frames, by way of a relay that
-# is killed and cut off meanwhile; what the relay has and what passed show nothing of them.
+# Files from a person to another, over links that lose a tenth of all frames, by way of a relay that
+# is killed and cut off meanwhile; what the relay has and what passed show nothing of them. (With a
+# third lost all arrives, too, but what has to be repaired over a session takes TCP many minutes.)
 #
 #	a (alice) ------- b (relay) ------- c (carol)
-#	           30 %              30 %
+#	           10 %              10 %
 #
 # Captured: both ports of b, whole.
 
@@ -38,7 +39,7 @@ lossy() {
 	for pair in 'a a-b' 'b b-a' 'b b-c' 'c c-b'; do
 		# shellcheck disable=SC2086 # node and device
 		set -- $pair
-		tc -n "$1" qdisc add dev "$2" root netem loss 30% limit 10000 || die "no netem"
+		tc -n "$1" qdisc add dev "$2" root netem loss 10% limit 10000 || die "no netem"
 	done
 }
 
@@ -55,12 +56,15 @@ patterns() {
 # shows FILE...: how many of the patterns are in the files.
 shows() { cat "$@" | LC_ALL=C grep -aoF -f "$work/patterns" | sort -u | wc -l; }
 
-# has_bytes HEX FILE...: are these bytes in one of the files?
-has_bytes() {
-	local hex=$1
-	shift
-	# shellcheck disable=SC2001 # two digits each
-	LC_ALL=C grep -qaP "$(sed 's/../\\x&/g' <<<"$hex")" "$@"
+# has_message FILE...: is a digest of what was sent in one of the files? One frame may be lost.
+has_message() {
+	local hex
+	while read -r hex; do
+		# shellcheck disable=SC2001 # two digits each
+		LC_ALL=C grep -qaP "$(sed 's/../\\x&/g' <<<"$hex")" "$@" && return
+	done < <(head -c 320 "$work/home-a/.local/state/crowdshare/sent/$id.ids" |
+		od -An -v -tx1 -w16 | tr -d ' ')
+	return 1
 }
 
 listen() {
@@ -139,14 +143,11 @@ known() {
 }
 
 blind() {
-	local digest
-	digest=$(head -c 16 "$work/home-a/.local/state/crowdshare/sent/$id.ids" | od -An -v -tx1 |
-		tr -d ' \n')
 	expect "the search finds what it looks for in the clear" \
 		"$(shows "$work/home-a/$name" "$work/patterns")" \
 		"$(sort -u "$work/patterns" | wc -l)"
-	check "the store of the relay had a message of it" has_bytes "$digest" "$work/stored"
-	check "what came to the relay was captured" has_bytes "$digest" "$work/b-a.pcap"
+	check "the store of the relay had a message of it" has_message "$work/stored"
+	check "what came to the relay was captured" has_message "$work/b-a.pcap"
 	check "and all that went on" test "$(stat -c %s "$work/b-c.pcap")" -gt $((lines * 64))
 	find "$work/b" -type f -exec cat {} + >"$work/relay"
 	expect "nothing of it in what the relay has" "$(shows "$work/relay" "$work/stored")" 0
