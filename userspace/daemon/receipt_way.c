@@ -274,6 +274,44 @@ static bool fits(const struct proto_receipt *receipt, const struct store_given *
 	       (any_port || receipt->port == from->port);
 }
 
+/* The only peer in session besides the one that a receipt came from; NULL: none, or several. */
+static const struct peer *only_other(const struct passing *passing)
+{
+	const struct peer *peer, *other = NULL;
+
+	for (peer = passing->daemon->peers; peer; peer = peer->next) {
+		if (!peer->session || peer == passing->from)
+			continue;
+		if (other)
+			return NULL;
+		other = peer;
+	}
+	return other;
+}
+
+/*
+ * A message is said to have come from who now says that it was delivered. Its kernel passed it on
+ * before the daemon had it, which then got it back by reconciliation: it came under contract, or
+ * from the only other neighbour, or nobody knows any more.
+ */
+static void came_back(struct passing *passing, const uint8_t *digest, uint64_t bit)
+{
+	const struct contract *contract;
+	uint8_t uid[CONTRACT_UID_LEN] = { 0 }, address[CS_ADDR_LEN];
+	const struct peer *other;
+
+	contract = deal_sold(passing->daemon, NULL, 0, digest, uid);
+	other = contract ? NULL : only_other(passing);
+	if (contract) {
+		identity_address(contract->buyer, address);
+		add_heir(passing, address, uid, bit);
+	} else if (other) {
+		add_heir(passing, other->address, no_contract, bit);
+	} else {
+		passing->daemon->receipts->stats.unknown++;
+	}
+}
+
 /* Finds out where each of the messages came from. */
 static enum receipt_refusal sort(struct passing *passing, uint64_t messages)
 {
@@ -302,9 +340,9 @@ static enum receipt_refusal sort(struct passing *passing, uint64_t messages)
 			return RECEIPT_REFUSAL_RECEIVER;
 		if (from.own)
 			passing->own |= 1ull << i;
-		else if ((passing->from &&
-			  !memcmp(passing->from->address, from.peer, CS_ADDR_LEN)) ||
-			 (!passing->from && memcmp(uid, receipt->contract, sizeof(uid))))
+		else if (passing->from && !memcmp(passing->from->address, from.peer, CS_ADDR_LEN))
+			came_back(passing, receipt_digest(receipt, i), 1ull << i);
+		else if (!passing->from && memcmp(uid, receipt->contract, sizeof(uid)))
 			stats->unknown++;
 		else
 			add_heir(passing, from.peer, uid, 1ull << i);
