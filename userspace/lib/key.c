@@ -12,6 +12,7 @@
 
 #include <openssl/crypto.h>
 
+#include "lib/base64.h"
 #include "lib/hex.h"
 #include "lib/key.h"
 
@@ -24,44 +25,6 @@ static int decode_hex(const char *text, uint8_t key[CS_KEY_LEN])
 
 	memcpy(digits, text, HEX_LEN);
 	return cs_unhex(digits, key, CS_KEY_LEN) == CS_KEY_LEN ? 0 : -1;
-}
-
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* 32 bytes are 43 digits and one '='; the last digit's two low bits have to be zero. */
-static int decode_base64(const char *text, uint8_t key[CS_KEY_LEN])
-{
-	uint32_t bits = 0;
-	int digit, i, n = 0;
-
-	if (text[BASE64_LEN - 1] != '=')
-		return -1;
-	for (i = 0; i < BASE64_LEN - 1; i++) {
-		digit = base64_digit(text[i]);
-		if (digit < 0)
-			return -1;
-		bits = bits << 6 | digit;
-		if (i % 4 == 3) {
-			key[n++] = bits >> 16;
-			key[n++] = bits >> 8;
-			key[n++] = bits;
-			bits = 0;
-		}
-	}
-	if (bits & 3)
-		return -1;
-	key[n++] = bits >> 10;
-	key[n] = bits >> 2;
-	return 0;
 }
 
 /**
@@ -82,7 +45,7 @@ int cs_key_decode(const void *text, size_t len, uint8_t key[CS_KEY_LEN])
 	if (len == HEX_LEN)
 		return decode_hex(p, key) ? -EINVAL : 0;
 	if (len == BASE64_LEN)
-		return decode_base64(p, key) ? -EINVAL : 0;
+		return cs_unbase64(p, len, key, CS_KEY_LEN) == CS_KEY_LEN ? 0 : -EINVAL;
 	return -EMSGSIZE;
 }
 
