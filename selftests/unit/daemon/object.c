@@ -417,17 +417,12 @@ static void test_full(void **state)
 /* A peer that has signed for all of it holds it, and is paid; nobody else does. */
 static void test_replicas(void **state)
 {
-	static struct config_rate market = { .rate = 2000000 };
 	char id[33];
 	int i;
 
 	(void)state;
-	for (i = 0; i < 2; i++) {
-		nodes[i].port.terms = CROWDSHARE_PEER_CONTRACT;
-		nodes[i].daemon.config.policy.rates = &market;
-		nodes[i].daemon.config.policy.nr_rates = 1;
-		nodes[i].daemon.config.offers.max_price = 20000000;
-	}
+	for (i = 0; i < 2; i++)
+		node_trades(i);
 	start(0);
 	start(1);
 	nodes_pair(0, 1);

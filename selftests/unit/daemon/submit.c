@@ -561,19 +561,14 @@ static void test_too_many_ids(void **state)
 /* A peer that signed for a message is told, with the price; who was only asked, too. */
 static void test_contract(void **state)
 {
-	static struct config_rate market = { .rate = 2000000 };
 	uint8_t digests[5][CS_DIGEST_LEN];
 	json_t *answer, *entry;
 	struct store_item item;
 	int i;
 
 	(void)state;
-	for (i = 0; i < 2; i++) {
-		nodes[i].port.terms = CROWDSHARE_PEER_CONTRACT;
-		nodes[i].daemon.config.policy.rates = &market;
-		nodes[i].daemon.config.policy.nr_rates = 1;
-		nodes[i].daemon.config.offers.max_price = 20000000;
-	}
+	for (i = 0; i < 2; i++)
+		node_trades(i);
 	nodes_pair(0, 1);
 	for (i = 0; i < 5; i++) {
 		item = message(1000, 3600);

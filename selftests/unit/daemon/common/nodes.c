@@ -212,6 +212,17 @@ static void open_all(int i)
 }
 
 /* The kernel of a node outlives its daemon, until the test ends. */
+void node_trades(int i)
+{
+	static struct config_rate market = { .rate = 2000000 };
+	struct config *config = &nodes[i].daemon.config;
+
+	nodes[i].port.terms = CROWDSHARE_PEER_CONTRACT;
+	config->policy.rates = &market;
+	config->policy.nr_rates = 1;
+	config->offers.max_price = 20000000;
+}
+
 void node_start(int i)
 {
 	struct kernel_link link = { .ifindex = NODES_IFINDEX, .name = "wlan0", .mtu = 1500 };

@@ -60,6 +60,8 @@ extern struct event_base *nodes_base;
 int nodes_set_up(void **state);
 int nodes_tear_down(void **state);
 
+/* Before node_start(): under contract, at 2,000 points per MiB, and pays up to ten times that. */
+void node_trades(int i);
 void node_start(int i);
 void node_stop(int i);
 void nodes_join(int i, int j);
