@@ -211,7 +211,6 @@ static void open_all(int i)
 	ok(daemon->kernel->ops->start(daemon->kernel, &events, daemon, &error), &error);
 }
 
-/* The kernel of a node outlives its daemon, until the test ends. */
 void node_trades(int i)
 {
 	static struct config_rate market = { .rate = 2000000 };
@@ -223,6 +222,7 @@ void node_trades(int i)
 	config->offers.max_price = 20000000;
 }
 
+/* The kernel of a node outlives its daemon, until the test ends. */
 void node_start(int i)
 {
 	struct kernel_link link = { .ifindex = NODES_IFINDEX, .name = "wlan0", .mtu = 1500 };
