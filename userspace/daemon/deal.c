@@ -362,6 +362,9 @@ int deal_propose(struct offer *offer, struct proto_letter *accept, struct contra
 
 	if (rc)
 		cs_error_set(error, rc, "the bid wants nothing of the offer, or out of memory");
+	else
+		/* what is to be given must not be lost with this daemon, having been signed for */
+		rc = store_commit(offer->peer->daemon->store, error);
 	contract->created = daemon_now();
 	if (!rc)
 		rc = contract_encode(contract) ?

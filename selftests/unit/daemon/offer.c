@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include "common/nodes.h"
+#include "daemon/storedb.h"
 
 #define SIZE	1000		/* bytes of a message */
 #define FRAME	(SIZE + sizeof(struct cs_link_hdr))
@@ -810,6 +811,40 @@ static void test_exhausted_lost(void **state)
 	ledgers_agree(ledger_of(0).count);
 }
 
+static size_t lost_to_the_kill;
+
+/* The first frame under contract is on its way: what would be left of the store after a kill? */
+static bool kill_at_first(int from, int to, size_t nth)
+{
+	struct store_item item;
+	size_t i;
+
+	(void)to;
+	if (from || nth)
+		return true;
+	storedb_abort(nodes[0].daemon.store);
+	for (i = 0; i < 20; i++)
+		lost_to_the_kill += !!store_get(nodes[0].daemon.store, digests[i], &item);
+	return true;
+}
+
+/* Offered as soon as they came: the disk has them before the other side is promised them. */
+static void test_kept_before_signed(void **state)
+{
+	struct cs_error error = { "" };
+
+	(void)state;
+	lost_to_the_kill = 0;
+	nodes_wire = kill_at_first;
+	nodes_pair(0, 1);
+	send_messages(20);
+	run_until(held(0, 20) == 20, 1000);
+	assert_int_equal(offer_make(&nodes[0].daemon, node_peer(0, 1), NULL, &error), 20);
+	run_until(nodes[0].moved > 0, 10000);
+	assert_int_equal(lost_to_the_kill, 0);
+	run_until(held(1, 20) == 20, 10000);
+}
+
 static bool cut;
 
 static bool cut_after_ten(int from, int to, size_t nth)
@@ -1147,7 +1182,7 @@ int main(void)
 		TEST(test_ask_accept), TEST(test_ask_reject), TEST(test_ask_timeout),
 		TEST(test_make), TEST(test_band),
 		TEST(test_loss), TEST(test_exhausted),
-		TEST(test_exhausted_lost),
+		TEST(test_exhausted_lost), TEST(test_kept_before_signed),
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
