@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Files from a person to another, over links that lose a tenth of all frames, by way of a relay that
+# Files from a person to another, over links that lose a third of all frames, by way of a relay that
 # is killed and cut off meanwhile; what the relay has and what passed show nothing of them. (With a
 # third lost all arrives, too, but what has to be repaired over a session takes TCP many minutes.)
 #
 #	a (alice) ------- b (relay) ------- c (carol)
-#	           10 %              10 %
+#	           30 %              30 %
 #
 # Captured: both ports of b, whole.
 
@@ -39,7 +39,7 @@ lossy() {
 	for pair in 'a a-b' 'b b-a' 'b b-c' 'c c-b'; do
 		# shellcheck disable=SC2086 # node and device
 		set -- $pair
-		tc -n "$1" qdisc add dev "$2" root netem loss 10% limit 10000 || die "no netem"
+		tc -n "$1" qdisc add dev "$2" root netem loss 30% limit 10000 || die "no netem"
 	done
 }
 

@@ -9,8 +9,9 @@
  * The buyer sends the messages into the device, to the seller alone, under the contract, at the
  * configured rate. Frames get lost: when all were sent it names them in a DIFF, and the seller
  * answers with a WANT of those that it lacks. What it lacks still when they were sent again comes
- * over the session: its kernel may know a message that its daemon was killed over before it was
- * stored, and then takes each further frame for a duplicate. Duplicates are not counted; what the
+ * over the session (a little later where so much is lost that sessions hardly get on): its kernel
+ * may know a message that its daemon was killed over before it was stored, and then takes each
+ * further frame for a duplicate. Duplicates are not counted; what the
  * buyer's kernel counts is what it sent, repairs included, so its limit is twice the contract's
  * bytes.
  *
@@ -616,7 +617,7 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 		if (i < deal->contract.nr_items)
 			deal->send[i] = 1;
 	}
-	deal->by_session = deal->asked > 1;
+	deal->by_session = deal->asked > (session_lossy(peer->session) ? SYNC_FRAMES : 1);
 	deal->cursor = 0;
 	pump_in(deal, 0, 0);
 }

@@ -24,12 +24,12 @@
 #include <ctype.h>
 #include <endian.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/tcp.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -50,6 +50,8 @@
 #define PENDING_SOURCE_MAX	2		/* of these, accepted from one source */
 #define SOURCES			256
 #define BACKOFF_MOST		5		/* 1, 2, 4 ... 32 seconds */
+#define LOSSY_SEGMENTS		16		/* after so many session_lossy() looks anew */
+#define LOSSY_SHARE		16
 #define SECOND			1000000000ull
 #define EXPORT_LABEL		"EXPORTER-crowdshare-pairwise"
 
@@ -336,6 +338,31 @@ void session_hello(struct session *session)
 size_t session_backlog(const struct session *session)
 {
 	return session ? evbuffer_get_length(bufferevent_get_output(session->bev)) : 0;
+}
+
+/**
+ * session_lossy() - is so much lost on the way to a neighbour that TCP hardly gets on?
+ * @session: the session
+ *
+ * With a third of all lost, TCP waits for its timers nearly all the time (RFC 6298), and what is
+ * sent waits behind what was sent before. Who can, sends in frames then.
+ *
+ * Return: whether more than one of LOSSY_SHARE segments had to be sent again lately.
+ */
+bool session_lossy(struct session *session)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(bufferevent_getfd(session->bev), IPPROTO_TCP, TCP_INFO, &info, &len))
+		return session->lossy;
+	if (info.tcpi_segs_out - session->segments >= LOSSY_SEGMENTS) {
+		session->lossy = (info.tcpi_total_retrans - session->resent) * LOSSY_SHARE >
+				 info.tcpi_segs_out - session->segments;
+		session->segments = info.tcpi_segs_out;
+		session->resent = info.tcpi_total_retrans;
+	}
+	return session->lossy;
 }
 
 static void schedule_ping(struct session *session)

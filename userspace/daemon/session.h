@@ -39,6 +39,9 @@
  * @heard: daemon_ticks() when the last letter came
  * @bytes_in: of letters
  * @bytes_out: of letters
+ * @lossy: what session_lossy() found when it looked last
+ * @segments: of TCP that had been sent then
+ * @resent: of TCP that had been sent again then
  */
 struct session {
 	struct session		*next;
@@ -62,6 +65,9 @@ struct session {
 	uint64_t		heard;
 	uint64_t		bytes_in;
 	uint64_t		bytes_out;
+	bool			lossy;
+	uint32_t		segments;
+	uint32_t		resent;
 };
 
 int session_init(struct daemon *daemon, struct cs_error *error);
@@ -79,6 +85,7 @@ void session_close_port(struct port *port, const char *why);
 int session_send(struct session *session, const struct proto_letter *letter);
 void session_hello(struct session *session);
 size_t session_backlog(const struct session *session);
+bool session_lossy(struct session *session);
 X509 *session_certificate(const struct session *session);
 int session_export(const struct session *session, uint32_t epoch,
 		   const uint8_t from[CS_ADDR_LEN], uint8_t key[CS_KEY_LEN]);

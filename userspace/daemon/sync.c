@@ -20,6 +20,10 @@
  * What passes over the session is limited by the quotas of bytes a second: what is given waits in
  * the queue of the peer; of what is lacking only as much is wanted as may come in a second, and
  * more of it each second. A new round has both begin anew: what it finds is what is still lacking.
+ *
+ * Where so much is lost that TCP hardly gets on, messages are given in frames, to the peer alone,
+ * and a round soon after shows which of them got lost. After SYNC_FRAMES of those a message goes
+ * over the session all the same: the peer's kernel may know what its daemon lacks.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,6 +37,7 @@
 #include "daemon/offer.h"
 #include "daemon/peer.h"
 #include "daemon/reconcile.h"
+#include "lib/message.h"
 
 #define FIRST_SYMBOLS	32
 #define MOST_SYMBOLS	8192	/* of one letter */
@@ -47,7 +52,8 @@
 #define LACKING_MAX	QUEUE_MAX
 #define SECOND		1000000000ull
 #define EARLY		8	/* an eighth less is wanted than may come: it is no even stream */
-#define SECOND		1000000000ull
+#define PUMP_FRAMES	4	/* 10 Mbit/s: frames do not wait for each other as a session does */
+#define LOOK_SECONDS	2
 
 static bool leads(const struct peer *peer)
 {
@@ -169,13 +175,56 @@ static bool must_wait(struct peer *peer)
 
 /* --- What is given --- */
 
-/* Gives one message of the queue; false: not now. */
-static bool give(struct peer *peer)
+/* So often a message went in a frame to this peer. */
+static unsigned int times_framed(const struct sync *sync, const uint8_t *id)
+{
+	unsigned int n = 0;
+
+	while (n < SYNC_FRAMES && idset_has(&sync->framed[n], id))
+		n++;
+	return n;
+}
+
+static int give_in_frame(struct peer *peer, const struct store_item *item)
+{
+	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
+	struct daemon *daemon = peer->daemon;
+	struct sync *sync = &peer->sync;
+	struct cs_error error = { "" };
+	unsigned int n = times_framed(sync, item->digest);
+	size_t len;
+	int rc;
+
+	len = intake_frame_of(daemon, item, peer->lladdr, intake_hops(item), 0, frame,
+			      sizeof(frame));
+	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
+	if (rc)
+		return rc;
+	if (sync->framed[n].count >= QUEUE_MAX)
+		idset_clear(&sync->framed[n]);
+	sync->look = true;
+	return idset_add(&sync->framed[n], item->digest);
+}
+
+static int give_over_session(struct peer *peer, const struct store_item *item)
 {
 	struct proto_letter letter = { .type = PROTO_MESSAGE };
+
+	if (session_backlog(peer->session) > SESSION_BACKLOG)
+		return -EAGAIN;
+	letter.message.hops = intake_hops(item);
+	letter.message.message = item->message;
+	letter.message.len = item->size;
+	return session_send(peer->session, &letter);
+}
+
+/* Gives one message of the queue; false: not now. */
+static bool give(struct peer *peer, bool in_frames)
+{
 	struct daemon *daemon = peer->daemon;
 	struct sync *sync = &peer->sync;
 	struct store_item item;
+	int rc;
 
 	if (store_find(daemon->store, sync->queue + sync->head * PROTO_ID_LEN, &item) ||
 	    !intake_may_pass(&item, daemon_now())) {
@@ -184,10 +233,11 @@ static bool give(struct peer *peer)
 	}
 	if (!intake_may_give(daemon, &item))
 		return false;
-	letter.message.hops = intake_hops(&item);
-	letter.message.message = item.message;
-	letter.message.len = item.size;
-	if (session_send(peer->session, &letter))
+	if (in_frames && times_framed(sync, item.digest) < SYNC_FRAMES)
+		rc = give_in_frame(peer, &item);
+	else
+		rc = give_over_session(peer, &item);
+	if (rc)
 		return false;
 	sync->given++;
 	sync->head++;
@@ -196,9 +246,10 @@ static bool give(struct peer *peer)
 
 static void on_pump(evutil_socket_t fd, short what, void *data)
 {
-	static const struct timeval soon = { 0, PUMP_MSEC * 1000 };
+	static const struct timeval soon = { 0, PUMP_MSEC * 1000 }, later = { LOOK_SECONDS, 0 };
 	struct peer *peer = data;
 	struct sync *sync = &peer->sync;
+	bool in_frames;
 	int n;
 
 	(void)fd;
@@ -207,13 +258,20 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 		sync->head = sync->tail = 0;
 		return;
 	}
-	for (n = 0; n < PUMP_MESSAGES && sync->head < sync->tail; n++)
-		if (session_backlog(peer->session) > SESSION_BACKLOG || !give(peer))
+	if (sync->head == sync->tail && sync->look) {
+		sync->look = false;
+		sync_now(peer);
+	}
+	in_frames = session_lossy(peer->session);
+	for (n = in_frames ? PUMP_FRAMES : PUMP_MESSAGES; n && sync->head < sync->tail; n--)
+		if (!give(peer, in_frames))
 			break;
 	if (sync->head < sync->tail)
 		evtimer_add(sync->pump, &soon);
 	else
 		sync->head = sync->tail = 0;
+	if (!sync->tail && sync->look)
+		evtimer_add(sync->pump, &later);
 }
 
 /* Queues messages to be given; those of an earlier round that still wait are wanted anew or not. */
@@ -239,8 +297,7 @@ static void queue(struct peer *peer, uint32_t round, const uint8_t *ids, size_t 
 		return;
 	memcpy(sync->queue + sync->tail * PROTO_ID_LEN, ids, count * PROTO_ID_LEN);
 	sync->tail += count;
-	if (!evtimer_pending(sync->pump, NULL))
-		evtimer_add(sync->pump, &now);
+	evtimer_add(sync->pump, &now);
 }
 
 /* --- What is wanted --- */
@@ -625,6 +682,7 @@ void sync_start(struct peer *peer)
 void sync_stop(struct peer *peer)
 {
 	struct sync *sync = &peer->sync;
+	int i;
 
 	forget_first(sync);
 	end_round(peer);
@@ -634,6 +692,9 @@ void sync_stop(struct peer *peer)
 		event_free(sync->pump);
 	if (sync->ask)
 		event_free(sync->ask);
+	for (i = 0; i < SYNC_FRAMES; i++)
+		idset_clear(&sync->framed[i]);
+	sync->look = false;
 	free(sync->queue);
 	free(sync->lacking);
 	sync->timer = NULL;

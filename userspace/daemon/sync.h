@@ -10,11 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/proto.h"
+#include "daemon/idset.h"
 
 struct event;
 struct peer;
 struct reconcile;
+
+/* so often a message is given in a frame, where sessions hardly get on, before it is over one */
+#define SYNC_FRAMES 3
 
 /**
  * struct sync - the reconciliation with one peer
@@ -40,6 +43,8 @@ struct reconcile;
  * @tail: how many @queue holds
  * @room: how many it has memory for
  * @pump: timer that gives them at the configured rate
+ * @framed: what was given in a frame once, twice ..., and is not again if it is wanted after that
+ * @look: messages went in frames: a round is to show which of them did not arrive
  * @rounds: that ended well
  * @symbols_bytes: bytes of symbols, DIFF and WANT, both ways
  * @given: messages
@@ -69,6 +74,8 @@ struct sync {
 	size_t			tail;
 	size_t			room;
 	struct event		*pump;
+	struct idset		framed[SYNC_FRAMES];
+	bool			look;
 	uint64_t		rounds;
 	uint64_t		symbols_bytes;
 	uint64_t		given;

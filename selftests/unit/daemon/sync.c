@@ -538,6 +538,54 @@ static void test_hostile_rounds(void **state)
 	run_until(node_holds(1, item.digest), 20000);
 }
 
+/* --- Where TCP hardly gets on --- */
+
+static bool lossy;
+
+bool __wrap_session_lossy(struct session *session);
+
+/* What the linker has the daemon call: loopback loses nothing. */
+bool __wrap_session_lossy(struct session *session)
+{
+	(void)session;
+	return lossy;
+}
+
+static bool every_second(int from, int to, size_t nth)
+{
+	(void)from;
+	(void)to;
+	return nth % 2;
+}
+
+/*
+ * Messages go in frames, of which half get lost, and all arrive long before the next round would be
+ * due; only what the other kernel knows already goes over the session.
+ */
+static void test_frames(void **state)
+{
+	struct store_item known = message(300);
+
+	(void)state;
+	lossy = true;
+	nodes_wire = every_second;
+	nodes[0].daemon.config.store.reconcile = 3600;
+	nodes[1].daemon.config.store.reconcile = 3600;
+	node_start(0);
+	node_start(1);
+	node_store(0, &known);
+	assert_int_equal(nodes[1].daemon.kernel->ops->remember(nodes[1].daemon.kernel,
+							       known.digest, 3600, NULL), 0);
+	give(1, 40, 300);
+	give(2, 1, 300);
+	nodes_pair(0, 1);
+	run_until(same(0, 1), 30000);
+	assert_int_equal(node_messages(1), 42);
+	assert_in_range(nodes[0].moved, 41, 41 * SYNC_FRAMES);
+	assert_true(sync_of(1, 0)->got >= 1 && sync_of(1, 0)->got <= 41 / 4);
+	lossy = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -553,6 +601,7 @@ int main(void)
 		NODES_TEST(test_full),
 		NODES_TEST(test_quota_raised),
 		NODES_TEST(test_delivered),
+		NODES_TEST(test_frames),
 		NODES_TEST(test_hostile_messages),
 		NODES_TEST(test_hostile_rounds),
 	};
