@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Files from a person to another, over links that lose a third of all frames, by way of a relay that
-# is killed and cut off meanwhile; what the relay has and what passed show nothing of them. (With a
-# third lost all arrives, too, but what has to be repaired over a session takes TCP many minutes.)
+# is killed and cut off meanwhile; what the relay has and what passed show nothing of them.
 #
 #	a (alice) ------- b (relay) ------- c (carol)
 #	           30 %              30 %
