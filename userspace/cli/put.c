@@ -24,6 +24,7 @@
 
 #define VIA_MAX		8
 #define RATE_DEFAULT	100	/* Mbit/s, as csnl send */
+#define REPLICAS_DEFAULT 3	/* if anything is to be waited for */
 #define CLOCK_FLOOR	1767225600	/* 2026-01-01: before, the clock is not set */
 #define BAR		30
 
@@ -32,13 +33,14 @@ static const char usage[] =
 	"                      [ --via CARD ]... [ --lifetime TIME ] [ --redundancy N% ]\n"
 	"                      [ --hops N ] [ --max-price POINTS ] [ --account NAME ]\n"
 	"                      [ --name NAME ] [ --rate MBIT ]\n"
-	"                      [ --replicas N [ --wait TIME ] ]\n"
+	"                      [ --replicas N ] [ --wait TIME ]\n"
 	"Sends a file, a directory, or what comes on standard input, which --name gives a name,\n"
 	"and prints the id of the object. CARD is a file as 'crowdshare id export' prints it; if\n"
 	"it has the card of a provider, too, that one is told who sends. TIME is such as 90min,\n"
 	"12h (if not given) or 3d; N% is how much is sent besides, so that as much may be lost\n"
-	"(20%). POINTS are what a provider is paid per MiB at most. --replicas has it wait until\n"
-	"N peers have signed to carry all of it, or it was delivered.\n";
+	"(20%). POINTS are what a provider is paid per MiB at most. --replicas and --wait have it\n"
+	"wait until N peers (3) have signed to hold all of it, or it was delivered, but at most\n"
+	"for a time (as long as it lives).\n";
 
 /**
  * struct words - what the command line says
@@ -208,9 +210,8 @@ static void take_words(struct args *args, struct words *words)
 	if (!strcmp(words->what, "-") != !!words->name)
 		args_die(args, words->name ? "--name is for what comes on standard input; a file "
 			 "has a name" : "--name NAME is missing: how is it to be called there?");
-	if (words->wait && (!words->replicas || value_time(words->wait, &seconds)))
-		args_die(args, words->replicas ? "--wait '%s' is not a time such as 90min or 12h" :
-			 "--wait %s is for --replicas: there is nothing to wait for", words->wait);
+	if (words->wait && value_time(words->wait, &seconds))
+		args_die(args, "--wait '%s' is not a time such as 90min or 12h", words->wait);
 	if (words->name && (!*words->name || strchr(words->name, '/')))
 		args_die(args, "--name '%s' is not the name of a file", words->name);
 }
@@ -356,6 +357,14 @@ static void fill_options(struct putting *putting, struct cs_put_options *options
 				     CS_REDUNDANCY_DEFAULT, CS_REDUNDANCY_MAX);
 }
 
+static void show_holders(size_t holders, size_t wanted)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r\033[Kheld by %zu of %zu peers", holders, wanted);
+	bar_shown = true;
+}
+
 /*
  * Until so many peers hold all of it. It has been put by then, and is on its way whether anybody
  * waits or not.
@@ -370,12 +379,16 @@ static int wait_for_replicas(struct cli *cli, const struct putting *putting, siz
 		return EXIT_YES;
 	for (;;) {
 		holders = sent_holders(cli, putting->args, putting->ids[0], putting->nr_ids);
-		if (holders >= wanted)
+		if (holders >= wanted) {
+			clear_bar();
 			return EXIT_YES;
+		}
 		if (seconds_now() >= until)
 			break;
+		show_holders(holders, wanted);
 		sleep(1);
 	}
+	clear_bar();
 	fprintf(stderr,
 		"%s: %s: it is on its way, but of %zu peers %zu signed for all of it\n",
 		args_program, putting->args->where, wanted, holders);
@@ -406,7 +419,8 @@ static int put(struct cli *cli, struct args *args)
 	int rc;
 
 	take_words(args, words);
-	replicas = number(args, "--replicas", words->replicas, 0, 1000);
+	replicas = number(args, "--replicas", words->replicas, words->wait ? REPLICAS_DEFAULT : 0,
+			  1000);
 	read_cards(args, words->to, words->provider, &putting.to);
 	for (i = 0; i < words->nr_via; i++)
 		read_cards(args, words->via[i], NULL, &putting.via[i]);

@@ -36,6 +36,7 @@ struct peer;
 struct port;
 struct receipts;
 struct receivers;
+struct holding;
 
 /**
  * struct daemon - all of it
@@ -57,6 +58,7 @@ struct receivers;
  * @cancel: notices of delivery under way (cancel.c)
  * @receipts: receipts on their way back (receipt_way.c)
  * @receivers: who signs for which wired destination (receiver.c)
+ * @holdings: what free peers hold (holding.c)
  * @gateway: messages that go onto the wired network, NULL: not a gateway (gateway.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
@@ -85,6 +87,7 @@ struct daemon {
 	struct cancel		*cancel;
 	struct receipts		*receipts;
 	struct receivers	*receivers;
+	struct holding		*holdings;
 	struct gateway		*gateway;
 	struct policy_power	power;
 	struct policy_plan	plan;

@@ -31,6 +31,7 @@
 #include "daemon/cancel.h"
 #include "daemon/daemon.h"
 #include "daemon/gateway.h"
+#include "daemon/holding.h"
 #include "daemon/ingest.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
@@ -332,6 +333,7 @@ static void close_all(struct daemon *daemon)
 	}
 	receipt_close(daemon);
 	offer_close(daemon);
+	holding_close(daemon);
 	cancel_close(daemon);
 	intake_close(daemon);
 	if (daemon->kernel) {

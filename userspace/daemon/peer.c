@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/holding.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
@@ -438,6 +439,10 @@ void peer_letter(struct session *session, const struct proto_letter *letter)
 	case PROTO_RECEIPT:
 	case PROTO_RECEIPT_ACK:
 		receipt_letter(peer, letter);
+		break;
+	case PROTO_HOLD:
+	case PROTO_HELD:
+		holding_letter(peer, letter);
 		break;
 	default:
 		session_close(session, "a letter that has no place here");

@@ -222,6 +222,14 @@ static const struct {
 		UINT(ack, batch, 0, UINT64_MAX),
 		COUNTED(KIND_STATES, ack, states, nr_states, 1, 1, PROTO_BATCH_MAX),
 	} },
+	[PROTO_HOLD] = { "HOLD", {
+		BYTES(hold, ids, nr_ids, PROTO_ID_LEN, 1, PROTO_HOLD_MAX),
+	} },
+	[PROTO_HELD] = { "HELD", {
+		UINT(held, time, 0, UINT64_MAX),
+		BYTES(held, ids, nr_ids, PROTO_ID_LEN, 0, PROTO_HOLD_MAX),
+		FIXED(held, signature),
+	} },
 };
 
 /**

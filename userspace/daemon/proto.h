@@ -28,6 +28,7 @@
 #define PROTO_DELIVER_MAX	(1 << 19)	/* bytes of the messages of a DELIVER */
 #define PROTO_UID_LEN		16		/* CONTRACT_UID_LEN */
 #define PROTO_ENDORSEMENTS_MAX	32
+#define PROTO_HOLD_MAX		4096		/* ids of a HOLD or HELD */
 #define PROTO_TEXT_MAX		512
 
 /**
@@ -60,6 +61,8 @@ enum proto_type {
 	PROTO_RECEIPT_ACK,	/* answer to a RECEIPT of a peer: what of it holds */
 	PROTO_DELIVER,		/* messages, from a gateway to an ingest */
 	PROTO_ACK,		/* answer to a DELIVER, behind the RECEIPTs and the CANCEL of it */
+	PROTO_HOLD,		/* which of these do you hold? */
+	PROTO_HELD,		/* answer to a HOLD: these, as I sign */
 	PROTO_TYPE_MAX,
 };
 
@@ -243,6 +246,16 @@ struct proto_ack {
 	size_t		nr_states;
 };
 
+struct proto_hold { const uint8_t *ids; size_t nr_ids; };
+
+/* See holding.c. */
+struct proto_held {
+	uint64_t	time;		/* Unix seconds */
+	const uint8_t	*ids;		/* PROTO_ID_LEN each */
+	size_t		nr_ids;
+	uint8_t		signature[IDENTITY_SIGNATURE_LEN];
+};
+
 struct proto_bye {
 	uint32_t	reason;		/* enum policy_reason; POLICY_NONE: nothing is wrong */
 	const char	*text;		/* UTF-8 without control characters or a final 0 */
@@ -279,6 +292,8 @@ struct proto_letter {
 		struct proto_receipt_ack receipt_ack;
 		struct proto_deliver	deliver;
 		struct proto_ack	ack;
+		struct proto_hold	hold;
+		struct proto_held	held;
 	};
 };
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "daemon/cancel.h"
+#include "daemon/holding.h"
 #include "daemon/intake.h"
 #include "daemon/peer.h"
 #include "daemon/submit.h"
@@ -424,6 +425,27 @@ static int look_at_peers(struct inquiry *inquiry)
 	return 0;
 }
 
+/* Which of them free peers have signed to hold. */
+static int look_at_holdings(struct inquiry *inquiry)
+{
+	const struct holding *holding;
+	struct holder *holder;
+	size_t i;
+
+	for (holding = inquiry->daemon->holdings; holding; holding = holding->next) {
+		holder = NULL;
+		for (i = 0; i < inquiry->count; i++) {
+			if (!idset_has(&holding->held, inquiry->ids[i]))
+				continue;
+			holder = holder ? holder : holder_of(inquiry, holding->address);
+			if (!holder)
+				return -ENOMEM;
+			hold(holder, i);
+		}
+	}
+	return 0;
+}
+
 /* A letter for each: delivered, claimed to be, stored, or nothing is known of it. */
 static json_t *states_json(struct inquiry *inquiry)
 {
@@ -501,6 +523,8 @@ static void inquiry_free(struct inquiry *inquiry)
  * @request: ids
  * @error: gets the reason of a refusal
  *
+ * Free peers are asked what they hold of them, and the answers are in a later result.
+ *
  * Return: states, peers and contracts, or NULL.
  */
 json_t *submit_messages(struct daemon *daemon, const json_t *request, struct cs_error *error)
@@ -518,12 +542,14 @@ json_t *submit_messages(struct daemon *daemon, const json_t *request, struct cs_
 	if (!get_ids(request, inquiry, error) &&
 	    !ledger_contracts(daemon->ledger, false, daemon_now(), look_at_contract, inquiry,
 			      error)) {
-		if (look_at_peers(inquiry))
+		if (look_at_peers(inquiry) || look_at_holdings(inquiry))
 			cs_error_set(error, -ENOMEM, "out of memory");
 		else
 			result = json_pack("{s:o, s:o, s:O}", "states", states_json(inquiry),
 					   "peers", peers_json(inquiry), "contracts",
 					   inquiry->contracts);
+		if (result && inquiry->count)
+			holding_ask(daemon, inquiry->ids[0], inquiry->count);
 	}
 	inquiry_free(inquiry);
 	return result;

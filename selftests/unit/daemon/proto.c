@@ -116,6 +116,12 @@ static const struct {
 	  "8e8f000000000000000000000000616263" },
 	{ PROTO_ACK,
 	  "83181a0743000106" },
+	{ PROTO_HOLD,
+	  "82181b5820000102030405060708090a0b0c0d0e0f202122232425262728292a2b2c2d2e2f" },
+	{ PROTO_HELD,
+	  "84181c1a6b49d20050202122232425262728292a2b2c2d2e2f5840404142434445464748494a4b4c4d4e "
+	  "4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778 "
+	  "797a7b7c7d7e7f" },
 };
 
 /* What letters point to in these tests. */
@@ -279,6 +285,18 @@ static void vector_ingest(struct proto_letter *to)
 	}
 }
 
+static void vector_holding(struct proto_letter *to)
+{
+	count_up(content[0], 0, PROTO_ID_LEN);
+	count_up(content[0] + PROTO_ID_LEN, 0x20, PROTO_ID_LEN);
+	if (to->type == PROTO_HOLD) {
+		to->hold = (struct proto_hold){ content[0], 2 };
+		return;
+	}
+	to->held = (struct proto_held){ 1800000000, content[0] + PROTO_ID_LEN, 1, { 0 } };
+	count_up(to->held.signature, 0x40, IDENTITY_SIGNATURE_LEN);
+}
+
 static void vector_letter(struct proto_letter *to, enum proto_type type)
 {
 	memset(to, 0, sizeof(*to));
@@ -314,6 +332,8 @@ static void vector_letter(struct proto_letter *to, enum proto_type type)
 		to->contract = (struct proto_contract){ .body = (uint8_t *)"body", .len = 4 };
 		count_up(to->contract.buyer, 0, IDENTITY_SIGNATURE_LEN);
 		count_up(to->contract.seller, 0x40, IDENTITY_SIGNATURE_LEN);
+	} else if (type >= PROTO_HOLD) {
+		vector_holding(to);
 	} else if (type > PROTO_CONTRACT) {
 		vector_ingest(to);
 	} else {
@@ -513,6 +533,19 @@ static void random_ingest(struct proto_letter *to, size_t most)
 	}
 }
 
+static void random_holding(struct proto_letter *to, size_t most)
+{
+	size_t count = number_to(1, most / PROTO_ID_LEN);
+	const uint8_t *ids = random_bytes(0, count * PROTO_ID_LEN);
+
+	if (to->type == PROTO_HOLD) {
+		to->hold = (struct proto_hold){ ids, count };
+		return;
+	}
+	to->held = (struct proto_held){ number(), ids, count, { 0 } };
+	fill(to->held.signature, IDENTITY_SIGNATURE_LEN);
+}
+
 /* A letter with any contents, about @most bytes of those that have no fixed size. */
 static void random_letter(struct proto_letter *to, enum proto_type type, size_t most)
 {
@@ -543,6 +576,8 @@ static void random_letter(struct proto_letter *to, enum proto_type type, size_t 
 		fill(&to->contract, sizeof(to->contract));
 		to->contract.len = number_to(1, most);
 		to->contract.body = random_bytes(0, to->contract.len);
+	} else if (type >= PROTO_HOLD) {
+		random_holding(to, most);
 	} else if (type > PROTO_CONTRACT) {
 		random_ingest(to, most);
 	} else {
@@ -632,6 +667,10 @@ static void same(struct proto_letter *a, const struct proto_letter *b)
 		SAME_COUNTED(deliver, messages, len, 1);
 	else if (a->type == PROTO_ACK)
 		SAME_COUNTED(ack, states, nr_states, 1);
+	else if (a->type == PROTO_HOLD)
+		SAME_COUNTED(hold, ids, nr_ids, PROTO_ID_LEN);
+	else if (a->type == PROTO_HELD)
+		SAME_COUNTED(held, ids, nr_ids, PROTO_ID_LEN);
 	if (a->type == PROTO_RECEIPT)
 		SAME_COUNTED(receipt, endorsements, nr_endorsements,
 			     sizeof(struct proto_endorsement));
@@ -728,7 +767,7 @@ static void test_forms(void **state)
 	refused("00", "array");
 	refused("80", "ends too early");
 	refused("8100", "type");
-	refused("81181b", "type, byte 3: number is 27");
+	refused("81181d", "type, byte 3: number is 29");
 	refused("811b0000000100000002", "type");
 	/* PING */
 	refused("8102", "PING: array, byte 2: number of fields is 1, which is not 2 to 2");

@@ -31,6 +31,7 @@
 #include <openssl/err.h>
 
 #include "daemon/cancel.h"
+#include "daemon/holding.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/peer.h"
@@ -83,6 +84,11 @@ void offer_letter(struct peer *peer, const struct proto_letter *letter)
 void receipt_peer_up(struct peer *peer)
 {
 	(void)peer;
+}
+
+void holding_letter(struct peer *peer, const struct proto_letter *letter)
+{
+	sync_letter(peer, letter);
 }
 
 void receipt_letter(struct peer *peer, const struct proto_letter *letter)

@@ -598,6 +598,67 @@ static void test_contract(void **state)
 	json_decref(answer);
 }
 
+/* So many of these peer 1 has signed to hold, as node 0 tells. */
+static json_int_t held_by_peer(const uint8_t (*digests)[CS_DIGEST_LEN], size_t count)
+{
+	json_t *answer = states_of(0, digests, count), *peers = json_object_get(answer, "peers");
+	json_int_t n = 0;
+
+	if (json_array_size(peers))
+		n = number(json_array_get(peers, 0), "has");
+	json_decref(answer);
+	return n;
+}
+
+/* A free peer signs for what it holds, and for nothing else; it is remembered when it has gone. */
+static void test_free_holder(void **state)
+{
+	uint8_t digests[5][CS_DIGEST_LEN];
+	struct store_item item;
+	int i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 5; i++) {
+		item = message(1000, 3600);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+		if (i < 4)
+			json_decref(put_one(1000));
+	}
+	assert_int_equal(held_by_peer(digests, 5), 0);
+	run_until(held_by_peer(digests, 5) == 4, 20000);
+	assert_int_equal(node_messages(1), 4);
+	/* what it signed is on its disk */
+	storedb_abort(nodes[1].daemon.store);
+	assert_int_equal(node_messages(1), 4);
+	node_stop(1);
+	nodes_run(500);
+	assert_int_equal(held_by_peer(digests, 5), 4);
+}
+
+/* Signed by nobody, signed for somebody else, not asked for: it counts for nothing. */
+static void test_hostile_holder(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_HELD };
+	uint8_t digests[1][CS_DIGEST_LEN];
+	struct store_item item;
+
+	(void)state;
+	nodes_pair(0, 1);
+	item = message(1000, 3600);
+	memcpy(digests[0], item.digest, CS_DIGEST_LEN);
+	letter.held.time = daemon_now();
+	letter.held.ids = digests[0];
+	letter.held.nr_ids = 1;
+	assert_int_equal(session_send(node_peer(1, 0)->session, &letter), 0);
+	nodes_run(200);
+	assert_int_equal(held_by_peer(digests, 1), 0);
+	/* now it was asked; this answer is there before the right one, which holds nothing */
+	assert_int_equal(session_send(node_peer(1, 0)->session, &letter), 0);
+	nodes_run(500);
+	assert_int_equal(held_by_peer(digests, 1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -616,6 +677,8 @@ int main(void)
 		NODES_TEST(test_states),
 		NODES_TEST(test_too_many_ids),
 		NODES_TEST(test_contract),
+		NODES_TEST(test_free_holder),
+		NODES_TEST(test_hostile_holder),
 	};
 
 	return nodes_main("submit", tests, sizeof(tests) / sizeof(*tests));

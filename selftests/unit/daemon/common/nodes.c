@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "daemon/gateway.h"
+#include "daemon/holding.h"
 #include "daemon/log.h"
 #include "daemon/receipt_way.h"
 #include "nodes.h"
@@ -249,6 +250,7 @@ void node_stop(int i)
 	session_exit(daemon);
 	receipt_close(daemon);
 	offer_close(daemon);
+	holding_close(daemon);
 	cancel_close(daemon);
 	intake_close(daemon);
 	store_close(daemon->store);

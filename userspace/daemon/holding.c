@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who holds what this node sent. Who carries under contract has signed it there; a free peer signs
+ * it on being asked, since a user waits for it (crowdshare put --replicas, crowdshare sent):
+ *
+ *	HOLD  ids       →
+ *	                ←  HELD  those of them that are in my store, time, signature
+ *
+ * What is signed is the public key of who asked, the time, 8 bytes, big-endian, and the ids. It is
+ * signed when the store has it on the disk, so that a kill right after makes no liar of the peer.
+ * It is no promise to hold it for long: what a store may give up is its own policy.
+ *
+ * Nothing is asked on a message's way: only when a user wants to know, as often as he looks. A peer
+ * that does not answer is not asked again before ANSWER_SECONDS. What it signed is remembered when
+ * it has gone: it carries the messages with it. All of this is forgotten when the daemon ends.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/holding.h"
+#include "daemon/intake.h"
+#include "daemon/log.h"
+#include "daemon/peer.h"
+
+#define CONTEXT		"crowdshare held v1"
+#define WAITING_MAX	16
+#define ANSWER_SECONDS	30
+#define HOLDINGS_MAX	64
+#define HELD_MAX	(1 << 17)	/* ids of one peer: 4 MiB at most */
+#define SECOND		1000000000ull
+#define HEAD_LEN	(IDENTITY_PUBLIC_LEN + 8)
+
+/* What is signed; NULL: out of memory. */
+static uint8_t *signed_data(const struct proto_held *held,
+			    const uint8_t asker[IDENTITY_PUBLIC_LEN], size_t *len)
+{
+	uint64_t time = htobe64(held->time);
+	uint8_t *data;
+
+	*len = HEAD_LEN + held->nr_ids * PROTO_ID_LEN;
+	data = malloc(*len);
+	if (!data)
+		return NULL;
+	memcpy(data, asker, IDENTITY_PUBLIC_LEN);
+	memcpy(data + IDENTITY_PUBLIC_LEN, &time, sizeof(time));
+	if (held->nr_ids)
+		memcpy(data + HEAD_LEN, held->ids, held->nr_ids * PROTO_ID_LEN);
+	return data;
+}
+
+static int sign(struct proto_held *held, const struct peer *peer)
+{
+	const struct identity *own = &peer->daemon->identity;
+	uint8_t *data;
+	size_t len;
+	int rc;
+
+	data = signed_data(held, peer->public, &len);
+	if (!data)
+		return -ENOMEM;
+	rc = identity_sign(own, CONTEXT, data, len, held->signature);
+	free(data);
+	return rc;
+}
+
+static bool verify(const struct proto_held *held, const struct peer *peer)
+{
+	bool good;
+	uint8_t *data;
+	size_t len;
+
+	data = signed_data(held, peer->daemon->identity.public, &len);
+	good = data && identity_verify(peer->public, CONTEXT, data, len, held->signature);
+	free(data);
+	return good;
+}
+
+/* Which of these are here? */
+static void on_hold(struct peer *peer, const struct proto_hold *hold)
+{
+	struct proto_letter letter = { .type = PROTO_HELD, .held.time = daemon_now() };
+	struct daemon *daemon = peer->daemon;
+	struct cs_error error = { "" };
+	struct store_item item;
+	const uint8_t *id;
+	uint8_t *ids;
+	size_t i;
+
+	ids = malloc(hold->nr_ids * PROTO_ID_LEN);
+	if (!ids || store_commit(daemon->store, &error)) {
+		log_warning("%s: asked what is held: %s", peer_label(peer),
+			    ids ? error.text : "out of memory");
+		free(ids);
+		return;
+	}
+	for (i = 0; i < hold->nr_ids; i++) {
+		id = hold->ids + i * PROTO_ID_LEN;
+		if (!store_find(daemon->store, id, &item) && item.expiry > letter.held.time)
+			memcpy(ids + letter.held.nr_ids++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
+	}
+	letter.held.ids = ids;
+	if (!sign(&letter.held, peer))
+		session_send(peer->session, &letter);
+	free(ids);
+}
+
+static struct holding *find(const struct daemon *daemon, const uint8_t address[CS_ADDR_LEN])
+{
+	struct holding *holding;
+
+	for (holding = daemon->holdings; holding; holding = holding->next)
+		if (!memcmp(holding->address, address, CS_ADDR_LEN))
+			break;
+	return holding;
+}
+
+static void on_held(struct peer *peer, const struct proto_held *held)
+{
+	struct holding *holding = find(peer->daemon, peer->address);
+	size_t i;
+
+	if (!holding || !holding->waiting) {
+		log_debug("%s: says what it holds, and was not asked", peer_label(peer));
+		return;
+	}
+	holding->waiting--;
+	if (!verify(held, peer)) {
+		log_warning("%s: its signature under what it holds is wrong", peer_label(peer));
+		return;
+	}
+	if (holding->held.count + held->nr_ids > HELD_MAX)
+		idset_clear(&holding->held);
+	for (i = 0; i < held->nr_ids; i++)
+		if (idset_add(&holding->held, held->ids + i * PROTO_ID_LEN))
+			return;
+}
+
+/**
+ * holding_letter() - a free peer asks what is held here, or says what it holds
+ * @peer: who
+ * @letter: HOLD or HELD
+ */
+void holding_letter(struct peer *peer, const struct proto_letter *letter)
+{
+	if (peer->state != CROWDSHARE_PEER_FREE)
+		log_debug("%s: %s without being free", peer_label(peer),
+			  proto_type_name(letter->type));
+	else if (letter->type == PROTO_HOLD)
+		on_hold(peer, &letter->hold);
+	else
+		on_held(peer, &letter->held);
+}
+
+/* Forgets those that were asked longest ago, beyond so many. */
+static void trim(struct daemon *daemon, size_t most)
+{
+	struct holding **at = &daemon->holdings, *holding;
+
+	while (*at && most--)
+		at = &(*at)->next;
+	while ((holding = *at)) {
+		*at = holding->next;
+		idset_clear(&holding->held);
+		free(holding);
+	}
+}
+
+/* That of a peer, which becomes the first of the list; NULL: out of memory. */
+static struct holding *holding_of(struct daemon *daemon, const uint8_t address[CS_ADDR_LEN])
+{
+	struct holding **at = &daemon->holdings, *holding;
+
+	while ((holding = *at) && memcmp(holding->address, address, CS_ADDR_LEN))
+		at = &holding->next;
+	if (holding) {
+		*at = holding->next;
+	} else {
+		trim(daemon, HOLDINGS_MAX - 1);
+		holding = calloc(1, sizeof(*holding));
+		if (!holding)
+			return NULL;
+		memcpy(holding->address, address, CS_ADDR_LEN);
+	}
+	holding->next = daemon->holdings;
+	daemon->holdings = holding;
+	return holding;
+}
+
+/* Asks a peer, but for what it has signed already. */
+static void ask(struct peer *peer, struct holding *holding, const uint8_t *ids, size_t count)
+{
+	struct proto_letter letter = { .type = PROTO_HOLD };
+	uint64_t now = daemon_ticks();
+	uint8_t *open;
+	size_t i;
+
+	if (now - holding->asked > ANSWER_SECONDS * SECOND)
+		holding->waiting = 0;
+	open = malloc(count * PROTO_ID_LEN);
+	if (!open || holding->waiting >= WAITING_MAX) {
+		free(open);
+		return;
+	}
+	for (i = 0; i < count; i++)
+		if (!idset_has(&holding->held, ids + i * PROTO_ID_LEN))
+			memcpy(open + letter.hold.nr_ids++ * PROTO_ID_LEN, ids + i * PROTO_ID_LEN,
+			       PROTO_ID_LEN);
+	letter.hold.ids = open;
+	if (letter.hold.nr_ids && !session_send(peer->session, &letter) && !holding->waiting++)
+		holding->asked = now;
+	free(open);
+}
+
+/**
+ * holding_ask() - ask all free peers that are here which messages they hold
+ * @daemon: whose
+ * @ids: of the messages
+ * @count: their number, 1 to PROTO_HOLD_MAX
+ *
+ * The answers are in daemon->holdings some time later.
+ */
+void holding_ask(struct daemon *daemon, const uint8_t *ids, size_t count)
+{
+	struct holding *holding;
+	struct peer *peer;
+
+	for (peer = daemon->peers; peer; peer = peer->next) {
+		if (!peer->session || peer->state != CROWDSHARE_PEER_FREE)
+			continue;
+		holding = holding_of(daemon, peer->address);
+		if (holding)
+			ask(peer, holding, ids, count);
+	}
+}
+
+/**
+ * holding_close() - forget all
+ * @daemon: whose
+ */
+void holding_close(struct daemon *daemon)
+{
+	trim(daemon, 0);
+}
