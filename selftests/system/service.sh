@@ -56,6 +56,32 @@ active() { [ "$(on "$1" systemctl is-active crowdshared 2>&1)" = active ]; }
 paid() { on alice crowdshare -j ledger balances | jq -e 'any(.[]; .balance != 0)' >/dev/null; }
 in_session() { [ "$(on "$1" crowdshare -j peers 2>/dev/null | jq -r '.[].status')" = up ]; }
 
+# as USER COMMAND...: on alice, as a user who is not root.
+as() {
+	local user=$1
+	shift
+	on alice setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"
+}
+
+# Whom the group lets in, and to what.
+people() {
+	on alice systemd-sysusers crowdshared.conf
+	on alice useradd -M -G crowdshare member && on alice useradd -M stranger
+	on alice systemctl restart crowdshared
+	check "restarted, with the group" wait_for 30 active alice
+	check "who is in the group may look" wait_for 20 as member crowdshare status
+	check "but not command" refuses "permission\\|root" as member crowdshare store reconcile
+	check "who is not is told what to do" refuses 'be root, or in the group' \
+		as stranger crowdshare status
+}
+
+# refuses TEXT COMMAND...: it fails, and says so.
+refuses() {
+	local text=$1
+	shift
+	! "$@" >"$work/refusal" 2>&1 && grep -q "$text" "$work/refusal"
+}
+
 # lines FIRST LAST: those of README's section, without the margin.
 lines() {
 	awk '/^## / { here = /^## Two routers that bid/ }
@@ -123,6 +149,7 @@ for name in alice bob; do
 		tail -n 20 "$work/$name/console"
 done
 typed
+people
 confined
 for name in alice bob; do
 	on $name systemctl poweroff
