@@ -149,6 +149,7 @@ static void op_stop(struct kernel *kernel)
 	free(fake->frames.items);
 	free(fake->seen.items);
 	free(fake->neighbours.items);
+	free(fake->counts.items);
 	free(fake);
 }
 
@@ -561,6 +562,30 @@ static int op_peer_keys(struct kernel *kernel, uint32_t ifindex, const uint8_t *
 	return 0;
 }
 
+static struct fake_count *find_count(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr)
+{
+	list_each(struct fake_count, count, &fake_kernel(kernel)->counts)
+		if (count->ifindex == ifindex && !memcmp(count->lladdr, lladdr, KERNEL_LLADDR_LEN))
+			return count;
+	return NULL;
+}
+
+static int op_frames(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		     struct kernel_frames *frames, struct cs_error *error)
+{
+	const struct fake_count *count = find_count(kernel, ifindex, lladdr);
+	int rc = MAY_FAIL(kernel, error);
+
+	if (rc)
+		return rc;
+	if (!fake_peer(kernel, ifindex, lladdr))
+		return missing(error, "peer");
+	memset(frames, 0, sizeof(*frames));
+	if (count)
+		*frames = count->frames;
+	return 0;
+}
+
 static int op_peer_list(struct kernel *kernel, uint32_t ifindex,
 			uint8_t lladdrs[][KERNEL_LLADDR_LEN], size_t size, size_t *n,
 			struct cs_error *error)
@@ -613,6 +638,7 @@ static const struct kernel_ops ops = {
 	.seen_save	= op_seen_save,
 	.seen_load	= op_seen_load,
 	.traffic	= op_traffic,
+	.frames		= op_frames,
 	.peer_keys	= op_peer_keys,
 	.peer_list	= op_peer_list,
 	.neighbour	= op_neighbour,
@@ -737,6 +763,26 @@ void fake_neighbour(struct kernel *kernel, uint32_t ifindex, const uint8_t addre
 	memcpy(new.address, address, sizeof(new.address));
 	memcpy(new.lladdr, lladdr, sizeof(new.lladdr));
 	list_add(&fake_kernel(kernel)->neighbours, &new, sizeof(new));
+}
+
+/**
+ * fake_count() - what the op frames answers of a peer from now on
+ * @kernel: the fake
+ * @ifindex: its port
+ * @lladdr: its MAC
+ * @frames: the answer
+ */
+void fake_count(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		const struct kernel_frames *frames)
+{
+	struct fake_count *count = find_count(kernel, ifindex, lladdr);
+	struct fake_count new = { .ifindex = ifindex, .frames = *frames };
+
+	memcpy(new.lladdr, lladdr, sizeof(new.lladdr));
+	if (count)
+		*count = new;
+	else
+		list_add(&fake_kernel(kernel)->counts, &new, sizeof(new));
 }
 
 /**

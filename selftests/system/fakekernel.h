@@ -47,6 +47,13 @@ struct fake_frame {
 	size_t	len;
 };
 
+/* What frames() answers of a peer; all 0 where a test set none. */
+struct fake_count {
+	uint32_t		ifindex;
+	uint8_t			lladdr[KERNEL_LLADDR_LEN];
+	struct kernel_frames	frames;
+};
+
 struct fake_neighbour {
 	uint32_t	ifindex;
 	uint8_t		address[16];
@@ -74,6 +81,7 @@ struct fake_digest {
  * @frames: struct fake_frame that were sent, oldest first
  * @seen: struct fake_digest
  * @neighbours: struct fake_neighbour
+ * @counts: struct fake_count
  * @rx: what traffic() answers
  * @tx: likewise
  * @fail_op: name of the op that fails, NULL: none
@@ -94,6 +102,7 @@ struct fake_kernel {
 	struct fake_list		frames;
 	struct fake_list		seen;
 	struct fake_list		neighbours;
+	struct fake_list		counts;
 	uint64_t			rx;
 	uint64_t			tx;
 	const char			*fail_op;
@@ -125,6 +134,8 @@ void fake_full(struct kernel *kernel);
 void fake_device_gone(struct kernel *kernel);
 void fake_neighbour(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],
 		    const uint8_t lladdr[KERNEL_LLADDR_LEN]);
+void fake_count(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		const struct kernel_frames *frames);
 void fake_fail(struct kernel *kernel, const char *op, int rc);
 
 #endif /* SELFTESTS_FAKEKERNEL_H */

@@ -692,6 +692,7 @@ static void test_contract(uint32_t port)
 	int wire = packet_socket("p1");
 	unsigned int once = 1, twice = 2, i;
 	struct cs_error error = { "" };
+	struct kernel_frames frames;
 
 	memcpy(contract.lladdr, carol, sizeof(carol));
 	check(!ops->port_add(kernel, port, 0, CROWDSHARE_AUTH_REQUIRED, &error) &&
@@ -707,6 +708,8 @@ static void test_contract(uint32_t port)
 	check(wait_frames(2) && told.frames == 2, "what it covers is told, and no more");
 	check(!ops->contract_get(kernel, &contract, &error) && contract.used == contract.bytes &&
 	      contract.refused == 1, "used and refused are counted");
+	check(!ops->frames(kernel, port, carol, &frames, &error) && frames.got == 3,
+	      "so are all frames that came from the peer");
 
 	contract.id = 78;
 	contract.bytes = CS_HDRS_LEN + 1000;

@@ -50,6 +50,7 @@ static size_t keys_of(struct kernel *kernel, uint32_t port, const uint8_t *lladd
 static void test_peers(struct kernel *kernel, uint32_t port)
 {
 	uint8_t lladdrs[4][KERNEL_LLADDR_LEN];
+	struct kernel_frames frames;
 	size_t n = 99;
 
 	DONE(kernel, peer_set, "a peer is added", port, alice, CROWDSHARE_PEER_FREE, 0, 0);
@@ -64,7 +65,11 @@ static void test_peers(struct kernel *kernel, uint32_t port)
 	      "both are listed");
 	check(!kernel->ops->peer_list(kernel, port, lladdrs, 1, &n, NULL) && n == 1,
 	      "no more are listed than there is room for");
+	memset(&frames, 0xff, sizeof(frames));
+	DONE(kernel, frames, "frames are counted", port, bob, &frames);
+	check(!frames.sent_alone && !frames.got, "of which it sent none, and got none for itself");
 	DONE(kernel, peer_del, "a peer is removed", port, bob);
+	REFUSED(kernel, frames, -ENOENT, "peer", "no frames of who is none", port, bob, &frames);
 	REFUSED(kernel, peer_del, -ENOENT, "peer", "but once", port, bob);
 	check(!kernel->ops->peer_list(kernel, port, lladdrs, 4, &n, NULL) && n == 1 &&
 	      !memcmp(lladdrs[0], alice, 6), "and is not listed any more");

@@ -160,6 +160,8 @@ static char *number_text(enum cell cell, int64_t number)
 	case CELL_MILLI:
 		milli_text(number, text, sizeof(text));
 		break;
+	case CELL_PERMILLE:
+		return text_new("%.1f%%", number / 10.0);
 	default:
 		if (!number)
 			return text_new("-");

@@ -18,6 +18,7 @@ struct cli;
  * @CELL_TEXT: as it is
  * @CELL_BYTES: 1.5 MiB
  * @CELL_MILLI: thousandths, as points: 1.500
+ * @CELL_PERMILLE: 12.5%
  * @CELL_TIME: Unix seconds as local time, 0: "-"
  * @CELL_SPAN: seconds as days, hours, minutes and seconds
  * @CELL_DIGEST: its beginning, unless details are wanted
@@ -26,6 +27,7 @@ enum cell {
 	CELL_TEXT,
 	CELL_BYTES,
 	CELL_MILLI,
+	CELL_PERMILLE,
 	CELL_TIME,
 	CELL_SPAN,
 	CELL_DIGEST,

@@ -200,6 +200,8 @@ static bool send_item(struct deal *deal, size_t i)
 	if (rc)
 		log_warning("%s: a message under contract was not sent: %s",
 			    peer_label(deal->peer), error.text);
+	else
+		deal->peer->loss.alone++;
 	return true;
 }
 

@@ -212,6 +212,7 @@ static const struct kernel_ops ops = {
 	.seen_save	= kernel_seen_save,
 	.seen_load	= kernel_seen_load,
 	.traffic	= kernel_traffic,
+	.frames		= kernel_peer_frames,
 	.peer_keys	= kernel_peer_keys,
 	.peer_list	= kernel_peer_list,
 	.neighbour	= kernel_neighbour,

@@ -64,6 +64,18 @@ struct kernel_contract {
 };
 
 /**
+ * struct kernel_frames - frames of the mesh at a port
+ * @sent_to_all: sent out to all peers of the port
+ * @sent_alone: to one of them
+ * @got: of one peer, whatever became of them
+ */
+struct kernel_frames {
+	uint64_t	sent_to_all;
+	uint64_t	sent_alone;
+	uint64_t	got;
+};
+
+/**
  * struct kernel_events - what the kernel tells, from within the event loop
  * @frame: a frame on the device, whole, from its Ethernet header on: a message that was verified
  *	and is new (@own is false; its source MAC and port are those it came with), or one that
@@ -118,6 +130,7 @@ struct kernel;
  * @seen_load: remember what a file holds and is still valid. -ENOENT: there is no file, -EBADMSG:
  *	it is damaged, and nothing was loaded
  * @traffic: bytes that an interface has carried so far. -ENODEV: there is none
+ * @frames: frames that passed a port, and those of a peer there. -ENOENT: no such port, or peer
  * @peer_keys: ids of the receive keys that the kernel has for a peer; with NULL for its MAC, of the
  *	port's own key
  * @peer_list: MACs of the peers that it has on a port, as many as there is room for
@@ -161,6 +174,8 @@ struct kernel_ops {
 	int (*seen_load)(struct kernel *kernel, const char *path, struct cs_error *error);
 	int (*traffic)(struct kernel *kernel, const char *interface, uint64_t *rx, uint64_t *tx,
 		       struct cs_error *error);
+	int (*frames)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		      struct kernel_frames *frames, struct cs_error *error);
 	int (*peer_keys)(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 			 uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error);
 	int (*peer_list)(struct kernel *kernel, uint32_t ifindex,

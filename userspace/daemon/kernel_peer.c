@@ -131,6 +131,73 @@ int kernel_peer_list(struct kernel *kernel, uint32_t ifindex,
 				 real->nl.error[0] ? real->nl.error : strerror(-rc)) : 0;
 }
 
+/* What is looked for among all statistics. */
+struct frames {
+	uint32_t		ifindex;
+	const uint8_t		*lladdr;
+	struct kernel_frames	*to;
+	unsigned int		found;
+};
+
+static int frames_cb(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *a[CROWDSHARE_A_STATS_MAX + 1], *lladdr;
+	struct frames *frames = data;
+	uint64_t repairs;
+
+	cs_nl_attrs(nlh, a, CROWDSHARE_A_STATS_MAX);
+	if (!a[CROWDSHARE_A_STATS_PORT_IFINDEX] || !a[CROWDSHARE_A_STATS_TX_FRAMES] ||
+	    !a[CROWDSHARE_A_STATS_TX_REPAIRS] || !a[CROWDSHARE_A_STATS_RX_FRAMES] ||
+	    mnl_attr_get_u32(a[CROWDSHARE_A_STATS_PORT_IFINDEX]) != frames->ifindex)
+		return 0;
+	lladdr = a[CROWDSHARE_A_STATS_LLADDR];
+	if (!lladdr) {
+		repairs = mnl_attr_get_u64(a[CROWDSHARE_A_STATS_TX_REPAIRS]);
+		frames->to->sent_alone = repairs;
+		frames->to->sent_to_all =
+			mnl_attr_get_u64(a[CROWDSHARE_A_STATS_TX_FRAMES]) - repairs;
+		frames->found++;
+	} else if (mnl_attr_get_payload_len(lladdr) == KERNEL_LLADDR_LEN &&
+		   !memcmp(mnl_attr_get_payload(lladdr), frames->lladdr, KERNEL_LLADDR_LEN)) {
+		frames->to->got = mnl_attr_get_u64(a[CROWDSHARE_A_STATS_RX_FRAMES]);
+		frames->found++;
+	}
+	return 0;
+}
+
+static void frames_restart(void *data)
+{
+	((struct frames *)data)->found = 0;
+}
+
+/**
+ * kernel_peer_frames() - frames that passed a port, and those of a peer there
+ * @kernel: the real kernel
+ * @ifindex: the port
+ * @lladdr: MAC of the peer
+ * @frames: gets them
+ * @error: gets the reason of a failure
+ *
+ * Return: 0 or a negative errno, -ENOENT: there is no such port, or peer.
+ */
+int kernel_peer_frames(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		       struct kernel_frames *frames, struct cs_error *error)
+{
+	struct frames wanted = { .ifindex = ifindex, .lladdr = lladdr, .to = frames };
+	struct kernel_real *real = kernel_real(kernel);
+	struct nlmsghdr *nlh = cs_nl_prepare(&real->nl, CROWDSHARE_CMD_STATS_GET);
+	int rc;
+
+	mnl_attr_put_u32(nlh, CROWDSHARE_A_STATS_DEV_IFINDEX, real->ifindex);
+	rc = cs_nl_dump(&real->nl, nlh, frames_cb, frames_restart, &wanted);
+	if (rc)
+		return cs_error_set(error, rc, "statistics of port '%s': %s",
+				    kernel_link_name(real, ifindex),
+				    real->nl.error[0] ? real->nl.error : strerror(-rc));
+	return wanted.found == 2 ? 0 : cs_error_set(error, -ENOENT, "port '%s' has no such peer",
+						    kernel_link_name(real, ifindex));
+}
+
 static struct nlmsghdr *key_prepare(struct kernel_real *real, uint8_t cmd, uint32_t ifindex,
 				    const uint8_t *lladdr, enum crowdshare_key_use use, uint8_t id)
 {

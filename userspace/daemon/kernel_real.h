@@ -113,6 +113,8 @@ int kernel_key_set(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladd
 		   struct cs_error *error);
 int kernel_key_del(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 		   enum crowdshare_key_use use, uint8_t id, struct cs_error *error);
+int kernel_peer_frames(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
+		       struct kernel_frames *frames, struct cs_error *error);
 int kernel_peer_keys(struct kernel *kernel, uint32_t ifindex, const uint8_t *lladdr,
 		     uint8_t ids[KERNEL_PEER_KEYS], size_t *n, struct cs_error *error);
 int kernel_neighbour(struct kernel *kernel, uint32_t ifindex, const uint8_t address[16],

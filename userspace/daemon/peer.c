@@ -444,6 +444,9 @@ void peer_letter(struct session *session, const struct proto_letter *letter)
 	case PROTO_HELD:
 		holding_letter(peer, letter);
 		break;
+	case PROTO_COUNTED:
+		loss_letter(peer, &letter->counted);
+		break;
 	default:
 		session_close(session, "a letter that has no place here");
 	}

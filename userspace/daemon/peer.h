@@ -9,6 +9,7 @@
 #include "daemon/idset.h"
 #include "daemon/port.h"
 #include "daemon/session.h"
+#include "daemon/loss.h"
 #include "daemon/sync.h"
 
 /**
@@ -56,6 +57,7 @@ struct peer_rx_key {
  * @offers: bucket of offers that it makes
  * @notices: bucket of cancel notices that it passes on
  * @receipts: bucket of receipts that it passes on
+ * @loss: of frames on the way to it
  * @sync: reconciliation with it
  * @offered: messages that it was asked about
  * @unasked: daemon_ticks() until which this node does not ask it by itself
@@ -91,6 +93,7 @@ struct peer {
 	struct policy_bucket	offers;
 	struct policy_bucket	notices;
 	struct policy_bucket	receipts;
+	struct loss		loss;
 	struct sync		sync;
 	struct idset		offered;
 	uint64_t		unasked;

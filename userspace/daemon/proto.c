@@ -230,6 +230,7 @@ static const struct {
 		BYTES(held, ids, nr_ids, PROTO_ID_LEN, 0, PROTO_HOLD_MAX),
 		FIXED(held, signature),
 	} },
+	[PROTO_COUNTED] = { "COUNTED", { UINT(counted, frames, 0, UINT64_MAX) } },
 };
 
 /**

@@ -63,6 +63,7 @@ enum proto_type {
 	PROTO_ACK,		/* answer to a DELIVER, behind the RECEIPTs and the CANCEL of it */
 	PROTO_HOLD,		/* which of these do you hold? */
 	PROTO_HELD,		/* answer to a HOLD: these, as I sign */
+	PROTO_COUNTED,		/* behind a PONG: so many frames of yours have come */
 	PROTO_TYPE_MAX,
 };
 
@@ -256,6 +257,8 @@ struct proto_held {
 	uint8_t		signature[IDENTITY_SIGNATURE_LEN];
 };
 
+struct proto_counted { uint64_t frames; };
+
 struct proto_bye {
 	uint32_t	reason;		/* enum policy_reason; POLICY_NONE: nothing is wrong */
 	const char	*text;		/* UTF-8 without control characters or a final 0 */
@@ -294,6 +297,7 @@ struct proto_letter {
 		struct proto_ack	ack;
 		struct proto_hold	hold;
 		struct proto_held	held;
+		struct proto_counted	counted;
 	};
 };
 

@@ -437,6 +437,7 @@ static void on_letter(struct session *session, const struct proto_letter *letter
 	} else if (letter->type == PROTO_PING) {
 		pong.ping = letter->ping;
 		session_send(session, &pong);
+		loss_tell(session->peer);
 	} else if (letter->type != PROTO_PONG) {
 		peer_letter(session, letter);
 	}

@@ -194,6 +194,13 @@ static json_t *certificate_json(const struct peer *peer)
 	return json_pack("{s:o*, s:s}", "issuer", json_string(issuer), "to", to);
 }
 
+static json_t *loss_json(const struct peer *peer)
+{
+	int permille = loss_permille(&peer->loss);
+
+	return permille < 0 ? NULL : json_integer(permille);
+}
+
 static json_t *peer_json(const struct peer *peer)
 {
 	char address[INET6_ADDRSTRLEN], lladdr[18];
@@ -204,7 +211,7 @@ static json_t *peer_json(const struct peer *peer)
 	snprintf(lladdr, sizeof(lladdr), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		 mac[3], mac[4], mac[5]);
 	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I,"
-			 " s:I, s:I, s:o*}",
+			 " s:I, s:I, s:o*, s:o*}",
 			 "address", address, "name", name_json(peer->name), "port",
 			 name_json(peer->port->link.name), "lladdr", lladdr, "state",
 			 peer_state_name(peer->state), "rating", INT(peer->rating), "since",
@@ -214,7 +221,8 @@ static json_t *peer_json(const struct peer *peer)
 			 INT(peer->epoch), "offset", INT(peer->offset), "status",
 			 peer->session ? "up" : "lost", "rounds", INT(sync->rounds),
 			 "reconcile_bytes", INT(sync->symbols_bytes), "given", INT(sync->given),
-			 "got", INT(sync->got), "certificate", certificate_json(peer));
+			 "got", INT(sync->got), "certificate", certificate_json(peer), "loss",
+			 loss_json(peer));
 }
 
 static json_t *on_peers(struct daemon *daemon, const json_t *request, struct cs_error *error)

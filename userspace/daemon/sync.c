@@ -202,6 +202,7 @@ static int give_in_frame(struct peer *peer, const struct store_item *item)
 		return rc;
 	if (sync->framed[n].count >= QUEUE_MAX)
 		idset_clear(&sync->framed[n]);
+	peer->loss.alone++;
 	sync->look = true;
 	return idset_add(&sync->framed[n], item->digest);
 }

@@ -449,6 +449,59 @@ static void test_replicas(void **state)
 	says("not a time");
 }
 
+/* So many frames were sent to node 1, and came there. */
+static void frames(uint64_t sent, uint64_t got)
+{
+	struct kernel_frames tx = { .sent_to_all = sent }, rx = { .got = got };
+
+	fake_count(nodes[0].daemon.kernel, NODES_IFINDEX, node_lladdr(1), &tx);
+	fake_count(nodes[1].daemon.kernel, NODES_IFINDEX, node_lladdr(0), &rx);
+}
+
+static int loss(void)
+{
+	return loss_permille(&node_peer(0, 1)->loss);
+}
+
+/* What the link loses is measured, shown, and made up for. */
+static void test_loss(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		nodes[i].daemon.config.sessions.timeout = 3;
+		start(i);
+	}
+	frames(1000, 900);
+	nodes_pair(0, 1);
+	assert_int_equal(loss(), -1);
+	run_until(node_peer(0, 1)->loss.begun, 20000);
+	frames(1020, 901);
+	nodes_run(2500);
+	assert_int_equal(loss(), -1); /* too few to tell */
+	make_card(0);
+	shell("head -c 400000 /dev/urandom >home0/large");
+	ends(0, 0, "-j put large --to ../0.card");
+	assert_int_equal(value("redundancy"), 20);
+	assert_in_range(value("sent"), 480000, 560000);
+	frames(2000, 1650);
+	run_until(loss() == 250, 20000);
+	ends(0, 0, "peers");
+	says("25.0%");
+	ends(0, 0, "-j put large --to ../0.card");
+	assert_int_equal(value("redundancy"), 60);
+	assert_in_range(value("sent"), 640000, 740000);
+	ends(0, 0, "-j put large --to ../0.card --redundancy 0%%");
+	assert_int_equal(value("redundancy"), 0);
+	/* it gets better; a kernel that counts from 0 again tells nothing */
+	frames(12000, 11650);
+	run_until(loss() < 100, 20000);
+	frames(10, 0);
+	nodes_run(2500);
+	assert_in_range(loss(), 0, 100);
+}
+
 /* Who may not open the socket is told whom to ask. */
 static void test_no_permission(void **state)
 {
@@ -490,7 +543,7 @@ int main(int argc, char **argv)
 		TEST(test_via),
 		TEST(test_refusals),
 		TEST(test_full),
-		TEST(test_replicas),
+		TEST(test_replicas), TEST(test_loss),
 		TEST(test_no_permission),
 	};
 

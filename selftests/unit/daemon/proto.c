@@ -122,6 +122,8 @@ static const struct {
 	  "84181c1a6b49d20050202122232425262728292a2b2c2d2e2f5840404142434445464748494a4b4c4d4e "
 	  "4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778 "
 	  "797a7b7c7d7e7f" },
+	{ PROTO_COUNTED,
+	  "82181d1903e8" },
 };
 
 /* What letters point to in these tests. */
@@ -332,6 +334,8 @@ static void vector_letter(struct proto_letter *to, enum proto_type type)
 		to->contract = (struct proto_contract){ .body = (uint8_t *)"body", .len = 4 };
 		count_up(to->contract.buyer, 0, IDENTITY_SIGNATURE_LEN);
 		count_up(to->contract.seller, 0x40, IDENTITY_SIGNATURE_LEN);
+	} else if (type == PROTO_COUNTED) {
+		to->counted.frames = 1000;
 	} else if (type >= PROTO_HOLD) {
 		vector_holding(to);
 	} else if (type > PROTO_CONTRACT) {
@@ -576,6 +580,8 @@ static void random_letter(struct proto_letter *to, enum proto_type type, size_t 
 		fill(&to->contract, sizeof(to->contract));
 		to->contract.len = number_to(1, most);
 		to->contract.body = random_bytes(0, to->contract.len);
+	} else if (type == PROTO_COUNTED) {
+		to->counted.frames = number();
 	} else if (type >= PROTO_HOLD) {
 		random_holding(to, most);
 	} else if (type > PROTO_CONTRACT) {
@@ -767,7 +773,7 @@ static void test_forms(void **state)
 	refused("00", "array");
 	refused("80", "ends too early");
 	refused("8100", "type");
-	refused("81181d", "type, byte 3: number is 29");
+	refused("81181e", "type, byte 3: number is 30");
 	refused("811b0000000100000002", "type");
 	/* PING */
 	refused("8102", "PING: array, byte 2: number of fields is 1, which is not 2 to 2");
