@@ -31,7 +31,8 @@ enum {
 
 static const char *const sql[] = {
 	[SQL_WAIT] = "INSERT OR IGNORE INTO waiting (peer, id, ends, letter)"
-		     " VALUES (?1, ?2, ?3, ?4)",
+		     " SELECT ?1, ?2, ?3, ?4"
+		     " WHERE (SELECT count(*) FROM waiting WHERE peer = ?1) < ?5",
 	[SQL_GET] = "SELECT letter FROM waiting WHERE peer = ?1 AND id = ?2",
 	[SQL_DROP] = "DELETE FROM waiting WHERE peer = ?1 AND id = ?2",
 	[SQL_EACH] = "SELECT id, letter FROM waiting WHERE peer = ?1 ORDER BY n",
@@ -94,15 +95,18 @@ int receipt_file_open(struct sqlfile *file, const char *path, struct cs_error *e
  * @ends: Unix seconds: until when
  * @error: gets the reason of a failure
  *
+ * At most RECEIPT_FILE_OF_PEER wait for a peer, further ones are lost: one that stays away shall not
+ * take the place of all.
+ *
  * Return: 0 or a negative errno.
  */
 int receipt_file_wait(struct sqlfile *file, const uint8_t peer[CS_ADDR_LEN],
 		      const uint8_t id[RECEIPT_ID_LEN], const void *letter, size_t len,
 		      uint64_t ends, struct cs_error *error)
 {
-	return sqlfile_done(file, sqlfile_bind(file, SQL_WAIT, "bbib", peer, (size_t)CS_ADDR_LEN,
+	return sqlfile_done(file, sqlfile_bind(file, SQL_WAIT, "bbibi", peer, (size_t)CS_ADDR_LEN,
 					       id, (size_t)RECEIPT_ID_LEN, (int64_t)ends, letter,
-					       len), error);
+					       len, (int64_t)RECEIPT_FILE_OF_PEER), error);
 }
 
 /**

@@ -9,6 +9,8 @@
 #include "daemon/receipt.h"
 #include "daemon/sqlfile.h"
 
+#define RECEIPT_FILE_OF_PEER	4096	/* letters that wait for one */
+
 /**
  * struct receipt_receiver - who signs for a destination
  * @address: the destination

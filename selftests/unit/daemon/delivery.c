@@ -16,8 +16,10 @@
 #include <time.h>
 
 #include "common/service.h"
+#include "common/tempdir.h"
 #include "daemon/gateway.h"
 #include "daemon/notice.h"
+#include "daemon/receipt_file.h"
 #include "daemon/receipt_way.h"
 #include "lib/hex.h"
 
@@ -678,6 +680,45 @@ static void test_too_many(void **state)
 			 stats->refused[RECEIPT_REFUSAL_SIGNATURE], 200);
 }
 
+static int count_letter(const uint8_t id[RECEIPT_ID_LEN], const uint8_t *letter, size_t len,
+			void *data)
+{
+	(void)id;
+	(void)letter;
+	(void)len;
+	++*(unsigned int *)data;
+	return 0;
+}
+
+/* What waits for a peer that stays away is bounded, and leaves room for others. */
+static void test_away(void **state)
+{
+	static const uint8_t away[CS_ADDR_LEN] = { 1 }, here[CS_ADDR_LEN] = { 2 };
+	uint8_t id[RECEIPT_ID_LEN] = { 0 };
+	struct cs_error error = { "" };
+	unsigned int count = 0, i;
+	char dir[64], path[128];
+	struct sqlfile file;
+
+	(void)state;
+	tempdir_make(dir, "receipts");
+	snprintf(path, sizeof(path), "%s/file", dir);
+	assert_int_equal(receipt_file_open(&file, path, &error), 0);
+	assert_int_equal(sqlfile_begin(&file, &error), 0);
+	for (i = 0; i < RECEIPT_FILE_OF_PEER + 5; i++) {
+		memcpy(id, &i, sizeof(i));
+		assert_int_equal(receipt_file_wait(&file, away, id, "x", 1, 1, &error), 0);
+	}
+	assert_int_equal(receipt_file_wait(&file, here, id, "x", 1, 1, &error), 0);
+	assert_int_equal(sqlfile_commit(&file, &error), 0);
+	assert_int_equal(receipt_file_each(&file, away, count_letter, &count, &error), 0);
+	assert_int_equal(count, RECEIPT_FILE_OF_PEER);
+	assert_int_equal(receipt_file_each(&file, here, count_letter, &count, &error), 0);
+	assert_int_equal(count, RECEIPT_FILE_OF_PEER + 1);
+	sqlfile_close(&file);
+	tempdir_remove(dir);
+}
+
 #define TWO(test) cmocka_unit_test_setup_teardown(test, set_up_two, tear_down_two)
 
 int main(void)
@@ -695,6 +736,7 @@ int main(void)
 		TWO(test_early),
 		TWO(test_other_receiver),
 		TWO(test_too_many),
+		cmocka_unit_test(test_away),
 	};
 
 	return nodes_main("delivery", tests, sizeof(tests) / sizeof(*tests));
