@@ -44,7 +44,8 @@ void request_put(json_t *request, const char *key, json_t *value)
 		die("%s is not valid text (UTF-8)", key);
 }
 
-static void connect_daemon(struct cli *cli)
+/* false: nobody is there. */
+static bool connect_daemon(struct cli *cli)
 {
 	struct timeval patience = { .tv_sec = cli->patience };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -60,13 +61,14 @@ static void connect_daemon(struct cli *cli)
 	setsockopt(cli->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(cli->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (!connect(cli->fd, (struct sockaddr *)&address, sizeof(address)))
-		return;
+		return true;
 	if (errno == EACCES || errno == EPERM)
 		die("%s: %s: be root, or in the group of crowdshared", path, strerror(errno));
-	if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTSOCK)
-		die("no crowdshared answers at %s: is it running? systemctl status crowdshared",
-		    path);
-	die("%s: %s", path, strerror(errno));
+	if (errno != ENOENT && errno != ECONNREFUSED && errno != ENOTSOCK)
+		die("%s: %s", path, strerror(errno));
+	close(cli->fd);
+	cli->fd = -1;
+	return false;
 }
 
 /* A daemon that turned us away has said why, even if it took nothing of the question. */
@@ -87,7 +89,7 @@ static void say(struct cli *cli, const char *line, size_t len)
 	}
 }
 
-/* The answer, with a NUL for its line end; to be freed. */
+/* The answer, with a NUL for its line end; to be freed. NULL: the connection is closed. */
 static char *hear(struct cli *cli)
 {
 	size_t len = 0, room = 0;
@@ -107,10 +109,10 @@ static char *hear(struct cli *cli)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			die("crowdshared did not answer for %u seconds", cli->patience);
-		if (n < 0)
+		if (n < 0 && errno != ECONNRESET)
 			die("the answer of crowdshared: %s", strerror(errno));
-		if (!n)
-			die("crowdshared closed the connection without an answer: see its log");
+		if (n <= 0)
+			break;
 		more = memchr(line + len, '\n', n);
 		len += n;
 		if (more) {
@@ -118,6 +120,39 @@ static char *hear(struct cli *cli)
 			return line;
 		}
 	}
+	free(line);
+	close(cli->fd);
+	cli->fd = -1;
+	return NULL;
+}
+
+/*
+ * The answer to a line; to be freed. What is asked may be asked twice: all commands that go on over
+ * a restart of the daemon are such.
+ */
+static char *converse(struct cli *cli, const char *question, size_t len)
+{
+	unsigned int away = 0;
+	bool heard = false;
+	char *answer;
+
+	for (;;) {
+		if (cli->fd >= 0 || connect_daemon(cli)) {
+			heard = true;
+			say(cli, question, len);
+			answer = hear(cli);
+			if (answer)
+				return answer;
+		}
+		if (away >= cli->absence || sleep(1))
+			break;
+		if (cli->absence != ABSENCE_FOREVER)
+			away++;
+	}
+	if (heard && !cli->absence)
+		die("crowdshared closed the connection without an answer: see its log");
+	die("no crowdshared answers at %s: is it running? systemctl status crowdshared",
+	    cli_socket(cli));
 }
 
 /* It was understood, and the answer is no: that is not trouble. */
@@ -149,7 +184,7 @@ static void refused(const struct args *args, const json_t *answer)
  */
 json_t *cli_ask(struct cli *cli, const struct args *args, json_t *request)
 {
-	char *line = json_dumps(request, JSON_COMPACT);
+	char *line = json_dumps(request, JSON_COMPACT), *heard;
 	json_t *answer, *result;
 	size_t len;
 
@@ -160,14 +195,11 @@ json_t *cli_ask(struct cli *cli, const struct args *args, json_t *request)
 	if (len > CONTROL_REQUEST_MAX)
 		args_die(args, "too many words: a request has at most %d bytes",
 			 CONTROL_REQUEST_MAX);
-	if (cli->fd < 0)
-		connect_daemon(cli);
 	line[len] = '\n';
-	say(cli, line, len + 1);
+	heard = converse(cli, line, len + 1);
 	free(line);
-	line = hear(cli);
-	answer = json_loads(line, 0, NULL);
-	free(line);
+	answer = json_loads(heard, 0, NULL);
+	free(heard);
 	if (!json_is_boolean(json_object_get(answer, "ok")))
 		args_die(args, "%s does not answer as crowdshared does", cli_socket(cli));
 	if (!json_is_true(json_object_get(answer, "ok")))

@@ -31,6 +31,8 @@ enum {
 	EXIT_TROUBLE,
 };
 
+#define ABSENCE_FOREVER UINT_MAX
+
 /**
  * struct cli - what holds for the whole run
  * @json: print JSON
@@ -39,6 +41,7 @@ enum {
  * @config_path: of -c, NULL: CONFIG_PATH_DEFAULT
  * @socket: of -s, NULL: as the configuration says
  * @patience: seconds that the daemon may take to answer
+ * @absence: seconds that the daemon may be away between two questions: it is restarted now and then
  * @config: the configuration, once cli_config() was called
  * @configured: it was
  * @fd: connection to the daemon, -1: none yet
@@ -50,6 +53,7 @@ struct cli {
 	const char	*config_path;
 	const char	*socket;
 	unsigned int	patience;
+	unsigned int	absence;
 	struct config	config;
 	bool		configured;
 	int		fd;

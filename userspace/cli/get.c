@@ -521,6 +521,8 @@ static int get(struct cli *cli, struct args *args)
 	}
 	for (;;) {
 		fetch(&getting);
+		if (getting.wait)
+			cli->absence = ABSENCE_FOREVER;
 		look(&getting);
 		deliver_waiting(&getting);
 		if (!goes_on(&getting))

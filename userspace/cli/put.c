@@ -27,6 +27,7 @@
 #define REPLICAS_DEFAULT 3	/* if anything is to be waited for */
 #define CLOCK_FLOOR	1767225600	/* 2026-01-01: before, the clock is not set */
 #define BAR		30
+#define ABSENCE		60	/* seconds, while peers are waited for: a restart */
 
 static const char usage[] =
 	"Usage: crowdshare put { FILE | DIR | - } --to CARD [ --provider CARD ]\n"
@@ -418,6 +419,7 @@ static int wait_for_replicas(struct cli *cli, const struct putting *putting, siz
 
 	if (!wanted)
 		return EXIT_YES;
+	cli->absence = ABSENCE;
 	for (;;) {
 		holders = sent_holders(cli, putting->args, putting->ids[0], putting->nr_ids);
 		if (holders >= wanted) {

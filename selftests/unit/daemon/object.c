@@ -243,9 +243,14 @@ static void test_round_trip(void **state)
 	run_until(!node_peer(0, 1)->session, 20000);
 	start(1);
 	assert_in_range(node_messages(1), 150, messages);
+	/* who waits outlives his daemon */
+	begin(1, "get --wait %.9s", file);
+	nodes_run(1500);
+	stop(1);
+	nodes_run(1500);
+	start(1);
 	nodes[0].daemon.config.store.out = MB;
 	nodes_pair(0, 1);
-	begin(1, "get --wait %.9s", file);
 	assert_int_equal(end(1), 0);
 	says("photos.tar");
 	shell("cmp home0/photos.tar home1/photos.tar");
