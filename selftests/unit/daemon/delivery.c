@@ -460,7 +460,7 @@ static void test_seller_is_paid(void **state)
 	/* the ingest says it again, as after a break */
 	alice_gets(&claim);
 	nodes_run(100);
-	assert_int_equal(earned(ALICE, false), COUNT * SIZE);
+	run_until(earned(ALICE, false) == COUNT * SIZE, 10000);
 	assert_int_equal(earned(BOB, true), COUNT * SIZE);
 	assert_false(is_bad(&nodes[ALICE]) || is_bad(&nodes[BOB]));
 }
@@ -680,6 +680,50 @@ static void test_too_many(void **state)
 			 stats->refused[RECEIPT_REFUSAL_SIGNATURE], 200);
 }
 
+/* A message that Alice has by way of Carol, though it came to her kernel under Bob's contract. */
+static void came_by_carol(const uint8_t digest[CS_DIGEST_LEN])
+{
+	static uint8_t bytes[SIZE];
+	struct cs_msg_hdr *hdr = (struct cs_msg_hdr *)bytes;
+	struct store_item item;
+
+	make_message(&item, bytes, sizeof(bytes), loopback, time(NULL) + 3600);
+	memcpy(hdr->digest, digest, CS_DIGEST_LEN);
+	hdr->port = htobe16(service_port);
+	memcpy(item.digest, digest, CS_DIGEST_LEN);
+	item.arrived = time(NULL);
+	memcpy(item.peer, nodes[CAROL].daemon.identity.address, CS_ADDR_LEN);
+	node_store(ALICE, &item);
+}
+
+/* Carol delivered what Alice's kernel had given her before Alice's daemon got it back from her. */
+static void test_came_back(void **state)
+{
+	struct proto_receipt *receipt;
+	struct claim claim;
+	size_t i;
+
+	(void)state;
+	nodes_pair(ALICE, CAROL);
+	for (i = 0; i < COUNT; i++)
+		came_by_carol(contracts[0].items[i].digest);
+	claim_fill(&claim, &contracts[0]);
+	receipt = &claim.letter.receipt;
+	memcpy(receipt->deliverer, nodes[CAROL].daemon.identity.public, IDENTITY_PUBLIC_LEN);
+	memset(receipt->contract, 0, PROTO_UID_LEN);
+	memset(claim.claim.contract, 0, PROTO_UID_LEN);
+	OK(receipt_sign(receipt, &receiver, error));
+	claim.claim.messages = receipt_all(receipt);
+	receipt->nr_endorsements = 0;
+	OK(receipt_endorse(receipt, &nodes[CAROL].daemon.identity,
+			   nodes[ALICE].daemon.identity.address, &claim.claim, claim.chain, error));
+	receipt->nr_endorsements = 1;
+	receipt_letter(node_peer(ALICE, CAROL), &claim.letter);
+	assert_int_equal(receipt_stats(&nodes[ALICE].daemon)->taken, 1);
+	run_until(earned(BOB, true) == COUNT * SIZE, 10000);
+	run_until(earned(ALICE, false) == COUNT * SIZE, 10000);
+}
+
 static int count_letter(const uint8_t id[RECEIPT_ID_LEN], const uint8_t *letter, size_t len,
 			void *data)
 {
@@ -736,6 +780,7 @@ int main(void)
 		TWO(test_early),
 		TWO(test_other_receiver),
 		TWO(test_too_many),
+		TWO(test_came_back),
 		cmocka_unit_test(test_away),
 	};
 
