@@ -22,6 +22,7 @@
 #include "link.h"
 
 #define WORDS	8
+#define REPAIRS_MAX	3	/* as often as a daemon sends a message in a frame */
 
 /* A list of digests, sorted, as csmsg writes them. */
 struct digests {
@@ -165,6 +166,24 @@ static void check_most(struct slice *slice, size_t most)
 static void rule_once(struct slice *slice)
 {
 	check_most(slice, 1);
+}
+
+/*
+ * As once, but for what was sent again to a peer alone because its daemon said that it lacks it,
+ * which has its own bound.
+ */
+static void rule_repaired(struct slice *slice)
+{
+	size_t i, j, n, repairs;
+
+	for (i = 0; i < slice->nr; i += n) {
+		n = copies(slice, i);
+		for (j = repairs = 0; j < n; j++)
+			repairs += !(slice->frames[i + j].dst[0] & 1);
+		if (n - repairs > 1 || repairs > REPAIRS_MAX)
+			say(slice, &slice->frames[i], "%zu copies of a message, and %zu repairs",
+			    n - repairs, repairs);
+	}
 }
 
 /* All frames' digests stand in the file; if @all, all in the file were seen. */
@@ -393,6 +412,7 @@ static const struct {
 	const char *help;
 } rules[] = {
 	{ "once", rule_once, "each message at most once" },
+	{ "repaired", rule_repaired, "each message at most once, repairs apart" },
 	{ "exact", rule_exact, "FILE...: exactly the messages in them, each once" },
 	{ "set", rule_set, "FILE...: exactly the messages in them, each as often as you like" },
 	{ "subset", rule_subset, "FILE...: no message that is not in them" },

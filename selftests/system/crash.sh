@@ -132,7 +132,7 @@ for name in a b c; do
 done
 settle a b c
 captured
-rules "nothing was forwarded twice" 'once b:b-c out' 'once c:c-b out' 'once b:b-a out'
+rules "nothing was forwarded twice" 'repaired b:b-c out' 'repaired c:c-b out' 'repaired b:b-a out'
 for name in a b c; do
 	stop $name
 done

@@ -46,7 +46,7 @@ partition() {
 	check "healed: all hold all" wait_for 60 all_hold a b c d || logs b c
 	settle a b c d
 	captured
-	rules "healed: at most once on each port" 'once *-* out'
+	rules "healed: at most once on each port" 'repaired *-* out'
 	rules "healed: what b got over the session it sends on to a" "exact a:cs0 in $work/right"
 	rules "healed: what c got over the session it sends on to d" "exact d:cs0 in $work/left"
 	bytes=$(get b '[.[] | .reconcile_bytes] | add' peers)

@@ -259,7 +259,7 @@ twice
 killed
 settle a b c d
 captured
-rules "at most once on each port" 'once *-* out'
+rules "at most once on each port" 'repaired *-* out'
 check "all ledgers verify" verify
 for name in a b c d i; do
 	stop $name

@@ -51,7 +51,8 @@
 #define SOURCES			256
 #define BACKOFF_MOST		5		/* 1, 2, 4 ... 32 seconds */
 #define LOSSY_SEGMENTS		16		/* after so many session_lossy() looks anew */
-#define LOSSY_SHARE		16
+#define LOSSY_RESENT		4		/* fewer may be a machine that was busy */
+#define LOSSY_SHARE		8
 #define SECOND			1000000000ull
 #define EXPORT_LABEL		"EXPORTER-crowdshare-pairwise"
 
@@ -353,12 +354,14 @@ bool session_lossy(struct session *session)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
+	uint32_t resent;
 
 	if (getsockopt(bufferevent_getfd(session->bev), IPPROTO_TCP, TCP_INFO, &info, &len))
 		return session->lossy;
 	if (info.tcpi_segs_out - session->segments >= LOSSY_SEGMENTS) {
-		session->lossy = (info.tcpi_total_retrans - session->resent) * LOSSY_SHARE >
-				 info.tcpi_segs_out - session->segments;
+		resent = info.tcpi_total_retrans - session->resent;
+		session->lossy = resent >= LOSSY_RESENT &&
+				 resent * LOSSY_SHARE > info.tcpi_segs_out - session->segments;
 		session->segments = info.tcpi_segs_out;
 		session->resent = info.tcpi_total_retrans;
 	}
