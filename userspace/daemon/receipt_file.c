@@ -95,8 +95,8 @@ int receipt_file_open(struct sqlfile *file, const char *path, struct cs_error *e
  * @ends: Unix seconds: until when
  * @error: gets the reason of a failure
  *
- * At most RECEIPT_FILE_OF_PEER wait for a peer, further ones are lost: one that stays away shall not
- * take the place of all.
+ * At most RECEIPT_FILE_OF_PEER wait for a peer, further ones are lost: one that stays away shall
+ * not take the place of all.
  *
  * Return: 0 or a negative errno.
  */

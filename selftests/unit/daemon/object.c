@@ -201,6 +201,19 @@ static void make_things(void)
 	shell("head -c 150000 /dev/urandom >piped");
 }
 
+/* Who waits at node 1 outlives his daemon. */
+static void outlives_daemon(const char *id)
+{
+	begin(1, "get --wait %.9s", id);
+	nodes_run(1500);
+	stop(1);
+	nodes_run(1500);
+	start(1);
+	nodes[0].daemon.config.store.out = MB;
+	nodes_pair(0, 1);
+	assert_int_equal(end(1), 0);
+}
+
 /* A file, a directory and standard input; the receiver, its daemon and the link fail meanwhile. */
 static void test_round_trip(void **state)
 {
@@ -243,15 +256,7 @@ static void test_round_trip(void **state)
 	run_until(!node_peer(0, 1)->session, 20000);
 	start(1);
 	assert_in_range(node_messages(1), 150, messages);
-	/* who waits outlives his daemon */
-	begin(1, "get --wait %.9s", file);
-	nodes_run(1500);
-	stop(1);
-	nodes_run(1500);
-	start(1);
-	nodes[0].daemon.config.store.out = MB;
-	nodes_pair(0, 1);
-	assert_int_equal(end(1), 0);
+	outlives_daemon(file);
 	says("photos.tar");
 	shell("cmp home0/photos.tar home1/photos.tar");
 	/* the others, into another directory */
