@@ -69,6 +69,7 @@ static const struct column table[] = {
  * @address: destination of messages, or the inbox
  * @from: inbox of an ingest; NULL: messages are the daemon's
  * @remove: what was read there is not left
+ * @read: files that were read there
  * @out: where objects appear
  * @id: beginning of the id of the object that is wanted, empty: all are
  * @wait: until it is whole
@@ -97,6 +98,7 @@ struct getting {
 	const char		*address;
 	const char		*from;
 	bool			remove;
+	struct ingested		read;
 	const char		*out;
 	char			id[ID_DIGITS + 1];
 	bool			wait;
@@ -239,7 +241,7 @@ static void sync_all(struct getting *getting)
 	free(text);
 	json_decref(json);
 	if (getting->remove)
-		ingested_remove(getting->args, getting->address, getting->cursor);
+		ingested_remove(getting->args, &getting->read, getting->address);
 }
 
 static void open_all(struct getting *getting)
@@ -283,6 +285,7 @@ static void close_all(struct getting *getting)
 	free(getting->waiting);
 	free(getting->delivered);
 	json_decref(getting->list);
+	ingested_free(&getting->read);
 }
 
 /* --- Messages --- */
@@ -349,7 +352,9 @@ static void fetch_store(struct getting *getting)
 static void fetch(struct getting *getting)
 {
 	if (getting->from)
-		ingested_each(getting->args, getting->address, getting->cursor, getting->cursor,
+		ingested_each(getting->args, &getting->read, getting->address,
+			      /* what was read before and is to be removed is read again */
+			      getting->remove ? "" : getting->cursor, getting->cursor,
 			      sizeof(getting->cursor), take, getting);
 	else
 		fetch_store(getting);
