@@ -289,10 +289,18 @@ static const struct item bucket_items[] = {
 	{ .name = NULL }
 };
 
+static const struct item vouch_items[] = {
+	{ "key", item_path, AT(config, ingest.vouch.key), .max = STATE_MAX, .required = true },
+	{ "senders", item_path, AT(config, ingest.vouch.senders), .max = STATE_MAX,
+	  .required = true },
+	{ .name = NULL }
+};
+
 static const struct item ingest_items[] = {
 	{ "listen", item_listen, AT(config, ingest.address), .more = &listen_port },
 	{ "inbox", item_path, AT(config, ingest.inbox), .max = STATE_MAX, .required = true },
 	{ "bucket", item_group, .more = bucket_items },
+	{ "vouch", item_group, .more = vouch_items },
 	{ "bytes", item_quantity, AT(config, ingest.bytes), MIB, PIB, &quantity_size },
 	{ "connections", item_quantity, AT(config, ingest.connections), 1, 65536,
 	  &quantity_number },

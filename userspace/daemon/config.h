@@ -250,8 +250,19 @@ struct config_bucket {
 };
 
 /**
+ * struct config_vouch - ingest { vouch {} }
+ * @key: file of the provider's RSA key, "": none
+ * @senders: directory of the cards of those who are vouched for
+ */
+struct config_vouch {
+	char	key[PATH_MAX];
+	char	senders[PATH_MAX];
+};
+
+/**
  * struct config_ingest - ingest {}
  * @inbox: directory of messages, "": not an ingest
+ * @vouch: whom it vouches for, if it has a key
  * @bucket: where they go from @inbox, if it has a URL
  * @address: where it listens
  * @port: likewise; also the port of the messages that it takes
@@ -264,6 +275,7 @@ struct config_bucket {
  */
 struct config_ingest {
 	char			inbox[PATH_MAX];
+	struct config_vouch	vouch;
 	struct config_bucket	bucket;
 	uint8_t			address[16];
 	uint16_t		port;

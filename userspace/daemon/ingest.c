@@ -18,7 +18,8 @@
  * and is known when it comes.
  *
  * Here the messages end their way. What makes fobjects of them (userspace/fobject) takes them out
- * of the inbox, or is called as @taken; this file knows nothing of what is in them.
+ * of the inbox, or is called as @taken; this file knows nothing of what is in them. Who sent an
+ * object the provider is told by an envelope of his own (ingest_vouch.c).
  *
  * Clients are hostile: connections are limited in all and for each source, each step in time
  * (wired.c), bytes a second for each connection, bytes of the inbox in all. Who is turned away is
@@ -41,6 +42,7 @@
 
 #include "daemon/ingest.h"
 #include "daemon/ingest_bucket.h"
+#include "daemon/ingest_vouch.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
 #include "daemon/policy.h"
@@ -115,6 +117,7 @@ struct client {
  * @clients: list
  * @file: what is kept
  * @bucket: where it goes from the inbox; NULL: it is taken from there
+ * @vouch: finds out who sent it; may be NULL
  * @bytes: in the inbox, at most: what was taken out since is not seen
  * @counted: seconds of the monotonic clock when that was looked at
  * @taken: is told of new messages
@@ -134,6 +137,7 @@ struct ingest {
 	struct client			*clients;
 	struct ingest_file		*file;
 	struct ingest_bucket		*bucket;
+	struct ingest_vouch		*vouch;
 	uint64_t			bytes;
 	time_t				counted;
 	ingest_taken			taken;
@@ -354,6 +358,21 @@ static void new_are(struct delivery *delivery, int64_t receipt)
 	}
 }
 
+/*
+ * Who sent what is new, before that is committed: it is not looked at again. What is written for a
+ * message that then can't be kept is written again when it comes again.
+ */
+static void vouch_for(struct ingest *ingest, const struct ingest_batch *batch)
+{
+	char name[INGEST_FILE_NAME];
+	size_t i;
+
+	for (i = 0; ingest->vouch && i < batch->receipt.nr_digests; i++)
+		if (ingest_vouch_look(ingest->vouch, batch->message[i], batch->len[i], name) &&
+		    ingest->bucket)
+			ingest_bucket_add(ingest->bucket, name);
+}
+
 /* Commits what is new; what can't be is told so. */
 static void keep_new(struct delivery *delivery)
 {
@@ -369,6 +388,7 @@ static void keep_new(struct delivery *delivery)
 	memcpy(batch->receipt.deliverer, client->public, IDENTITY_PUBLIC_LEN);
 	memcpy(batch->receipt.contract, delivery->letter->contract, PROTO_UID_LEN);
 	batch->receipt.time = time(NULL);
+	vouch_for(ingest, batch);
 	if (ingest_file_keep(ingest->file, batch, &error)) {
 		log_error("%s", error.text);
 		new_are(delivery, 0);
@@ -780,6 +800,8 @@ int ingest_open(struct ingest **ingest, struct event_base *base, const struct co
 	rc = ingest_file_open(&new->file, path, new->config.inbox, error);
 	if (!rc)
 		rc = ingest_file_bytes(new->file, &new->bytes, error);
+	if (!rc && *new->config.vouch.key)
+		rc = ingest_vouch_open(&new->vouch, &new->config, identity, error);
 	if (!rc && *new->config.bucket.url)
 		rc = ingest_bucket_open(&new->bucket, base, &new->config, on_in_bucket, new, error);
 	new->tls = rc ? NULL : wired_tls(identity, error);
@@ -822,6 +844,7 @@ void ingest_close(struct ingest *ingest)
 		event_free(ingest->expire);
 	SSL_CTX_free(ingest->tls);
 	ingest_bucket_close(ingest->bucket);
+	ingest_vouch_close(ingest->vouch);
 	ingest_file_close(ingest->file);
 	free(ingest);
 }

@@ -38,6 +38,7 @@
 
 #include "daemon/ingest_file.h"
 #include "daemon/log.h"
+#include "daemon/vouch.h"
 #include "lib/file.h"
 
 #define APPLICATION	0x4353494e	/* "CSIN" */
@@ -128,7 +129,7 @@ static int64_t number_of(const char *name, const char *suffix)
  */
 int ingest_file_is_whole(const struct dirent *entry)
 {
-	return number_of(entry->d_name, WHOLE) != 0;
+	return number_of(entry->d_name, WHOLE) != 0 || vouch_is_name(entry->d_name);
 }
 
 /**

@@ -48,7 +48,7 @@ struct ingest_batch {
 	size_t			len[PROTO_BATCH_MAX];
 };
 
-#define INGEST_FILE_NAME	32	/* room for a name */
+#define INGEST_FILE_NAME	64	/* room for a name */
 
 struct dirent;
 struct ingest_file;
