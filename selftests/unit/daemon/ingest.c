@@ -28,10 +28,13 @@
 #include <cmocka.h>
 #include <openssl/err.h>
 
+#include <crowdshare/put.h>
+
 #include "daemon/ingest.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
 #include "daemon/receipt.h"
+#include "daemon/vouch.h"
 #include "daemon/wired.h"
 #include "lib/message.h"
 
@@ -685,6 +688,109 @@ static void test_bucket_tls(void **state)
 	bucket_stop();
 }
 
+/* --- Vouching --- */
+
+static uint8_t object_messages[1 << 16];
+static size_t object_len, nr_object_messages;
+
+static int collect(const void *message, size_t len, void *arg)
+{
+	(void)arg;
+	assert_true(object_len + len <= sizeof(object_messages));
+	memcpy(object_messages + object_len, message, len);
+	object_len += len;
+	nr_object_messages++;
+	return 0;
+}
+
+static int sign_terms(const void *data, size_t len, uint8_t signature[CS_SIGNATURE_LEN], void *arg)
+{
+	size_t head = strlen(data) + 1;
+
+	return identity_sign(arg, data, (const char *)data + head, len - head, signature);
+}
+
+/* A provider's key, and the card of somebody whom he knows; settings for that. */
+static const char *with_vouch(struct cs_private **provider)
+{
+	char path[128], text[CS_CARD_TEXT_MAX];
+	static char more[2048];
+	struct cs_card sender;
+
+	snprintf(path, sizeof(path), "%s/senders", place);
+	mkdir(path, 0700);
+	OK(cs_card_sender(&sender, gateway[1].public, error));
+	cs_card_print(&sender, text);
+	write_file("senders/Bob.card", text, 0600);
+	snprintf(path, sizeof(path), "%s/provider.pem", place);
+	OK(cs_private_new(provider, 2048, error));
+	OK(cs_private_write(*provider, path, error));
+	snprintf(more, sizeof(more), "%s vouch = { key = \"%s\"; senders = \"%s/senders\"; };",
+		 with_bucket(""), path, place);
+	return more;
+}
+
+/* An object's messages, signed for by the other gateway's key, to this ingest. */
+static void make_object(const struct cs_private *provider, uint8_t object[CS_OBJECT_ID_LEN])
+{
+	struct cs_put_sender sender = {
+		.public = gateway[1].public, .sign = sign_terms, .arg = &gateway[1],
+	};
+	struct cs_card to, served;
+	struct cs_put_options options = {
+		.to = { &to, &served }, .sender = &sender, .now = time(NULL), .message = collect,
+	};
+	struct cs_put_result result;
+	int fds[2];
+
+	OK(cs_card_new(&to, provider, CS_ROLE_RECIPIENT, loopback, port, error));
+	OK(cs_card_new(&served, provider, CS_ROLE_PROVIDER, loopback, port, error));
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "hello", 5), 5);
+	close(fds[1]);
+	OK(cs_put_fd(&options, fds[0], "hello", &result, error));
+	close(fds[0]);
+	memcpy(object, result.object, CS_OBJECT_ID_LEN);
+}
+
+/* What lies beside the messages goes to the bucket with them. */
+static void test_vouch(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_DELIVER };
+	char name[VOUCH_FILE_NAME], path[256];
+	uint8_t object[CS_OBJECT_ID_LEN], data[VOUCH_MAX];
+	struct cs_private *provider;
+	struct vouch vouch;
+	struct probe probe;
+	FILE *file;
+	int i;
+
+	(void)state;
+	bucket_start(false);
+	start(with_vouch(&provider));
+	make_object(provider, object);
+	probe_connect(&probe, 0);
+	letter.deliver.messages = object_messages;
+	letter.deliver.len = object_len;
+	assert_int_equal(wired_send(probe.wired, &letter), 0);
+	for (i = 0; i < 5000 && !probe.acks; i++)
+		run(1);
+	states_are(&probe, nr_object_messages, PROTO_ACK_NEW);
+	vouch_name(object, name);
+	snprintf(path, sizeof(path), "%s/bucket/carol/%s", place, name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	OK(vouch_read(&vouch, data, fread(data, 1, sizeof(data), file), error));
+	fclose(file);
+	assert_string_equal(vouch.name, "Bob");
+	assert_memory_equal(vouch.ingest, receiver.public, IDENTITY_PUBLIC_LEN);
+	snprintf(path, sizeof(path), "%s/inbox/%s", place, name);
+	assert_int_equal(access(path, F_OK), -1);
+	probe_end(&probe);
+	cs_private_free(provider);
+	bucket_stop();
+}
+
 /* --- What becomes of messages --- */
 
 static void test_new_and_known(void **state)
@@ -1137,6 +1243,7 @@ int main(void)
 		TEST(test_bucket_keys),
 		TEST(test_bucket_tls),
 		TEST(test_bucket_killed),
+		TEST(test_vouch),
 	};
 	char command[128];
 	int rc;

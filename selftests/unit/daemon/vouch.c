@@ -22,6 +22,8 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
 #include <crowdshare/put.h>
 
 #include "common/tempdir.h"
@@ -84,6 +86,13 @@ static size_t read_file(const char *path, uint8_t *data, size_t size)
 	len = fread(data, 1, size, file);
 	fclose(file);
 	return len;
+}
+
+static void copy(const char *from, const char *to)
+{
+	uint8_t data[VOUCH_MAX];
+
+	write_file(to, data, read_file(from, data, sizeof(data)));
 }
 
 /* --- Objects --- */
@@ -355,6 +364,39 @@ static void test_forged(void **state)
 	assert_int_equal(vouch_sign(&what, &ingest, data, &len), -EINVAL);
 }
 
+/* Of the documented format. */
+static void test_vector(void **state)
+{
+	json_t *all = json_load_file(VECTORS "/fobject.json", 0, NULL);
+	json_t *v = json_object_get(all, "vouch");
+	uint8_t data[VOUCH_MAX], object[CS_OBJECT_ID_LEN], again[VOUCH_MAX];
+	struct identity signer = { NULL };
+	struct vouch what;
+	char key[128];
+	size_t len;
+	int size;
+
+	(void)state;
+	assert_non_null(v);
+	size = cs_unhex(json_string_value(json_object_get(v, "vouch")), data, sizeof(data));
+	assert_true(size > 0);
+	OK(vouch_read(&what, data, size, error));
+	cs_unhex(json_string_value(json_object_get(v, "object")), object, sizeof(object));
+	assert_memory_equal(what.object, object, sizeof(object));
+	assert_string_equal(what.name, json_string_value(json_object_get(v, "name")));
+	assert_int_equal(what.time, json_integer_value(json_object_get(v, "time")));
+	/* the same again: a signature is the same each time */
+	snprintf(key, sizeof(key), "%s/vector.key", top);
+	copy(VECTORS "/keys/ed25519.pem", key);
+	chmod(key, 0600);
+	OK(identity_open(&signer, key, error));
+	assert_int_equal(vouch_sign(&what, &signer, again, &len), 0);
+	assert_int_equal(len, size);
+	assert_memory_equal(again, data, len);
+	identity_close(&signer);
+	json_decref(all);
+}
+
 /* --- The recipient --- */
 
 /* Runs crowdshare with a home of its own; its exit status. */
@@ -384,10 +426,11 @@ static bool says(const char *text)
 	return strstr(output, text);
 }
 
+static unsigned int number; /* of a file in the inbox */
+
 /* What the ingest would have in its inbox. */
 static void fill_inbox(void)
 {
-	static unsigned int number;
 	FILE *file = fopen(in_place("inbox/%016x.messages", ++number), "w");
 	size_t i;
 
@@ -444,11 +487,26 @@ static void test_get(void **state)
 	assert_true(says("--ingest goes with --from"));
 }
 
-static void copy(const char *from, const char *to)
+/* In a bucket a file may appear some numbers late. */
+static void test_late(void **state)
 {
-	uint8_t data[VOUCH_MAX];
+	uint8_t object[CS_OBJECT_ID_LEN];
+	int i;
 
-	write_file(to, data, read_file(from, data, sizeof(data)));
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		number = (unsigned int[]){ 107, 99, 110 }[i];
+		put(&recipient_card, NULL, false, object);
+		fill_inbox();
+		assert_int_equal(run("get --key %s/recipient.pem --from inbox%s", top,
+				     i == 2 ? " --remove" : ""), 0);
+		assert_true(says("letter"));
+		assert_int_equal(run("get --key %s/recipient.pem --from inbox", top), 1);
+	}
+	/* all of them were read by the last run */
+	assert_int_equal(run("get --key %s/recipient.pem --from inbox; ls inbox | grep mess", top),
+			 1);
+	assert_false(says(".messages"));
 }
 
 /* A vouching of another object, one for another recipient, and one that is damaged. */
@@ -552,8 +610,10 @@ int main(int argc, char **argv)
 		TEST(test_flood),
 		TEST(test_refused),
 		TEST(test_forged),
+		TEST(test_vector),
 		TEST(test_get),
 		TEST(test_get_forged),
+		TEST(test_late),
 		TEST(test_cards),
 	};
 	int rc;
