@@ -145,7 +145,7 @@ static void test_other_forms(void **state)
 {
 	(void)state;
 	refused_with("card 1", "card 2", -EBADMSG, "version is '2'");
-	refused_with("recipient", "relay", -EBADMSG, "neither of a recipient");
+	refused_with("recipient", "relay", -EBADMSG, "of no recipient");
 	refused_with("2001:db8::7", "2001:db8:0::7", -EBADMSG, "changed");
 	refused_with("2001:db8::7", "2001:DB8::7", -EBADMSG, "changed");
 	refused_with("2001:db8::7", "::", -EBADMSG, "address");
