@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <crowdshare/error.h>
+#include <crowdshare/fobject.h>
 #include <crowdshare/wire.h>
 
 #define CS_PORT_DEFAULT		7475
@@ -32,20 +33,22 @@
  * enum cs_role - whose card it is
  * @CS_ROLE_RECIPIENT: who reads what is sent
  * @CS_ROLE_PROVIDER: who serves recipients at a destination, and is told who sent, but not what
+ * @CS_ROLE_SENDER: who sends, and signs that for providers; the key is Ed25519
  */
 enum cs_role {
 	CS_ROLE_RECIPIENT = 1,
 	CS_ROLE_PROVIDER,
+	CS_ROLE_SENDER,
 };
 
 /**
  * struct cs_card - a card
  * @role: whose it is
- * @address: IPv6 address to which messages are sent
- * @port: there, not 0
- * @bits: of the RSA key
+ * @address: IPv6 address to which messages are sent; a sender's has none
+ * @port: there, not 0; a sender's has none
+ * @bits: of the key
  * @key_len: bytes of @key
- * @key: RSA public key, a SubjectPublicKeyInfo in DER
+ * @key: public key, RSA or a sender's Ed25519, a SubjectPublicKeyInfo in DER
  * @fingerprint: SHA-256 of @key
  */
 struct cs_card {
@@ -68,6 +71,8 @@ void cs_private_free(struct cs_private *key);
 
 int cs_card_new(struct cs_card *card, const struct cs_private *key, enum cs_role role,
 		const uint8_t address[CS_ADDR_LEN], uint16_t port, struct cs_error *error);
+int cs_card_sender(struct cs_card *card, const uint8_t public[CS_PUBLIC_LEN],
+		   struct cs_error *error);
 int cs_card_parse(struct cs_card *card, const char *text, size_t len, size_t *used,
 		  struct cs_error *error);
 size_t cs_card_print(const struct cs_card *card, char text[CS_CARD_TEXT_MAX]);

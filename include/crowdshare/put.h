@@ -34,7 +34,7 @@ struct cs_put_hop {
  * struct cs_put_sender - who sends, for providers
  * @account: with the provider, UTF-8, at most %CS_ACCOUNT_MAX bytes; may be NULL
  * @max_price: millipoints per MiB that are paid at most
- * @public: Ed25519 key of the sender's node; NULL: he does not say
+ * @public: Ed25519 key of the sender, that of his card; NULL: he does not say
  * @sign: makes an Ed25519 signature over all @len bytes of @data with that key, and returns 0;
  *	called only if there is @public
  * @arg: for @sign

@@ -244,6 +244,34 @@ def check_card(v):
     assert lines[-1] == "check " + hashlib.sha256(before.encode()).hexdigest()[:16]
 
 
+def check_sender_card(v):
+    lines = v["text"].split("\n")
+    der = bytes.fromhex(v["key"])
+    fingerprint = hashlib.sha256(der).hexdigest()
+    assert lines[:3] == ["crowdshare card 1", "role sender", "key ed25519"] and len(lines) == 7
+    assert base64.b64decode(lines[3], validate=True) == der
+    assert der == openssl("pkey", "-in", os.path.join(KEYS, "ed25519.pem"), "-pubout", "-outform",
+                          "DER")
+    assert lines[4] == "fingerprint " + " ".join(fingerprint[i:i + 4] for i in range(0, 64, 4))
+    assert fingerprint == v["fingerprint"] and lines[6] == ""
+    before = "".join(line + "\n" for line in lines[:5])
+    assert lines[5] == "check " + hashlib.sha256(before.encode()).hexdigest()[:16]
+
+
+def check_vouch(v, keys, recipient, sender):
+    data = bytes.fromhex(v["vouch"])
+    fields, end = cbor(data)
+    version, ingest, of, to, name, by, created, signature = fields
+    assert end == len(data) and version == 1
+    assert ingest.hex() == v["ingest"] and of.hex() == v["object"] and of == keys.object
+    assert to.hex() == recipient["fingerprint"] and by.hex() == sender["fingerprint"]
+    assert [name, created] == [v["name"], v["time"]]
+    # the array of the first 7 fields: another head, and no signature
+    assert data[0] == 0x88
+    signed = b"crowdshare vouch v1\0" + b"\x87" + data[1:-len(signature) - 2]
+    check_signature(ingest, signed, signature)
+
+
 def check_keys(v):
     keys = Keys(content=bytes.fromhex(v["content_secret"]))
     assert keys.transport.hex() == v["transport_secret"]
@@ -371,6 +399,8 @@ def main():
     keys = check_keys(v["keys"])
     checks = [
         ("card", lambda: check_card(v["card"])),
+        ("sender's card", lambda: check_sender_card(v["sender_card"])),
+        ("vouching", lambda: check_vouch(v["vouch"], keys, v["card"], v["sender_card"])),
         ("keys", lambda: check_keys(v["keys"])),
         ("chunk ids", lambda: check_chunk_ids(keys, v["chunk_ids"])),
         ("chunks", lambda: check_chunks(keys, v["chunks"])),

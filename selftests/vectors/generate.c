@@ -97,6 +97,17 @@ static json_t *card_json(void)
 			 hex(card.fingerprint, sizeof(card.fingerprint)));
 }
 
+static json_t *sender_json(const uint8_t *public)
+{
+	char text[CS_CARD_TEXT_MAX];
+	struct cs_card card;
+
+	check(!cs_card_sender(&card, public, NULL) && cs_card_print(&card, text), "card");
+	return json_pack("{s:s, s:s, s:o, s:o}", "text", text, "role", "sender", "key",
+			 hex(card.key, card.key_len), "fingerprint",
+			 hex(card.fingerprint, sizeof(card.fingerprint)));
+}
+
 static json_t *keys_json(const uint8_t *content)
 {
 	static const char *const purposes[][2] = {
@@ -236,6 +247,39 @@ static json_t *terms_json(const uint8_t *transport, const uint8_t *public, EVP_P
 			 hex(terms.signature, CS_SIGNATURE_LEN));
 }
 
+static void put_vouch(struct cbor_writer *writer, size_t fields, const uint8_t *public,
+		      const uint8_t *object)
+{
+	struct cs_card recipient = card_of("recipient", CS_ROLE_RECIPIENT, 7), sender;
+
+	check(!cs_card_sender(&sender, public, NULL), "card");
+	cbor_put_array(writer, fields);
+	cbor_put_uint(writer, 1);
+	cbor_put_bytes(writer, public, CS_PUBLIC_LEN);
+	cbor_put_bytes(writer, object, CS_OBJECT_ID_LEN);
+	cbor_put_bytes(writer, recipient.fingerprint, CS_FINGERPRINT_LEN);
+	cbor_put_text(writer, "B\xc3\xb6" "b", 4);
+	cbor_put_bytes(writer, sender.fingerprint, CS_FINGERPRINT_LEN);
+	cbor_put_uint(writer, NOW);
+}
+
+/* By a key that is both the ingest's and the sender's. */
+static json_t *vouch_json(const uint8_t *object, const uint8_t *public, EVP_PKEY *signer)
+{
+	uint8_t data[512] = "crowdshare vouch v1", all[512], signature[CS_SIGNATURE_LEN];
+	size_t head = strlen((char *)data) + 1;
+	struct cbor_writer writer = { .p = data + head, .left = sizeof(data) - head };
+
+	put_vouch(&writer, 7, public, object);
+	check(!sign(data, writer.p - data, signature, signer), "signature");
+	writer = (struct cbor_writer){ .p = all, .left = sizeof(all) };
+	put_vouch(&writer, 8, public, object);
+	cbor_put_bytes(&writer, signature, sizeof(signature));
+	return json_pack("{s:o, s:o, s:o, s:s, s:I}", "vouch", hex(all, writer.p - all), "ingest",
+			 hex(public, CS_PUBLIC_LEN), "object", hex(object, CS_OBJECT_ID_LEN),
+			 "name", "B\xc3\xb6" "b", "time", (json_int_t)NOW);
+}
+
 static void entry(struct cs_manifest *manifest, struct cs_chunker *chunker, const char *path,
 		  const char *data)
 {
@@ -342,12 +386,14 @@ int main(void)
 			 ids_json(cipher), "chunks", chunks_json(cipher), "erasure", erasure_json(),
 			 "terms", terms_json(cs_cipher_transport(cipher), public, signer));
 	check(!!json, "JSON");
+	json_object_set_new(json, "sender_card", sender_json(public));
+	json_object_set_new(json, "vouch", vouch_json(cs_cipher_object(cipher), public, signer));
 	content[0] = 0x80;
 	json_object_set_new(json, "file", object_json(false, content, signer, public, 20, 1400));
 	content[0] = 0x81;
 	json_object_set_new(json, "directory",
 			    object_json(true, content, signer, public, 50, 1000));
-	check(!json_dumpf(json, stdout, JSON_INDENT(1)), "output");
+	check(!json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII), "output");
 	putchar('\n');
 	json_decref(json);
 	cs_cipher_free(cipher);

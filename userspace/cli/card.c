@@ -18,7 +18,7 @@
 #include "cli/home.h"
 #include "cli/qr.h"
 
-static const char *const roles[] = { "recipient", "provider" };
+static const char *const roles[] = { "recipient", "provider", "sender" };
 
 static const struct column columns[] = {
 	{ "role", "role", CELL_TEXT },
@@ -53,11 +53,15 @@ struct options {
 
 static enum cs_role role_of(const struct args *args, const struct options *options)
 {
-	if (!options->role || !strcmp(options->role, roles[0]))
+	int role;
+
+	if (!options->role)
 		return CS_ROLE_RECIPIENT;
-	if (strcmp(options->role, roles[1]))
-		args_die(args, "--role '%s' is neither 'recipient' nor 'provider'", options->role);
-	return CS_ROLE_PROVIDER;
+	for (role = CS_ROLE_RECIPIENT; role <= CS_ROLE_SENDER; role++)
+		if (!strcmp(options->role, roles[role - 1]))
+			return role;
+	args_die(args, "--role '%s' is none of 'recipient', 'provider' and 'sender'",
+		 options->role);
 }
 
 /* An option's value that is a number. */
@@ -91,6 +95,37 @@ void card_key_path(const struct args *args, const char *key, enum cs_role role,
 	home_data(args, name, path);
 }
 
+/**
+ * card_sender() - the key that signs what a person sends, and the card of it
+ * @args: for error messages; the program ends when there is a key that can't be used
+ * @key: file of it as said, NULL: not said
+ * @sender: gets the key, which is to be freed with EVP_PKEY_free()
+ * @card: gets the card
+ *
+ * Return: whether there is one; if it was said there is.
+ */
+bool card_sender(const struct args *args, const char *key, struct identity *sender,
+		 struct cs_card *card)
+{
+	size_t len = sizeof(sender->public);
+	struct cs_error error = { "" };
+	char path[PATH_MAX];
+	int rc;
+
+	memset(sender, 0, sizeof(*sender));
+	card_key_path(args, key, CS_ROLE_SENDER, path);
+	rc = identity_read_key(&sender->key, path, &error);
+	if (rc == -ENOENT && !key)
+		return false;
+	if (!rc && EVP_PKEY_get_raw_public_key(sender->key, sender->public, &len) != 1)
+		rc = cs_error_set(&error, -EIO, "%s: has no public key", path);
+	if (!rc)
+		rc = cs_card_sender(card, sender->public, &error);
+	if (rc)
+		args_die(args, "%s", error.text);
+	return true;
+}
+
 static void key_path(const struct args *args, const struct options *options, char path[PATH_MAX])
 {
 	card_key_path(args, options->key, role_of(args, options), path);
@@ -101,13 +136,16 @@ static json_t *describe(const struct args *args, const struct cs_card *card)
 	char address[INET6_ADDRSTRLEN], fingerprint[CS_FINGERPRINT_TEXT];
 	json_t *json;
 
-	inet_ntop(AF_INET6, card->address, address, sizeof(address));
 	cs_card_fingerprint(card, fingerprint);
-	json = json_pack("{s:s, s:s, s:i, s:i, s:s}", "role", roles[card->role - 1], "address",
-			 address, "port", card->port, "bits", card->bits, "fingerprint",
-			 fingerprint);
+	json = json_pack("{s:s, s:i, s:s}", "role", roles[card->role - 1], "bits", card->bits,
+			 "fingerprint", fingerprint);
 	if (!json)
 		args_die(args, "out of memory");
+	if (card->role == CS_ROLE_SENDER)
+		return json;
+	inet_ntop(AF_INET6, card->address, address, sizeof(address));
+	json_object_set_new(json, "address", json_string(address));
+	json_object_set_new(json, "port", json_integer(card->port));
 	return json;
 }
 
@@ -127,12 +165,36 @@ static void print_qr(const struct args *args, const char *text)
 	free(qr);
 }
 
+static int new_rsa(const struct args *args, const char *bits, const char *path,
+		   struct cs_error *error)
+{
+	struct cs_private *key;
+	int rc;
+
+	rc = cs_private_new(&key, bits ? number(args, "--bits", bits, CS_RSA_BITS_MIN,
+						CS_RSA_BITS_MAX) : CS_RSA_BITS_DEFAULT, error);
+	if (rc)
+		return rc;
+	rc = cs_private_write(key, path, error);
+	cs_private_free(key);
+	return rc;
+}
+
+static int new_ed25519(const char *path, struct cs_error *error)
+{
+	EVP_PKEY *key = identity_new_key(error);
+	int rc = key ? identity_write_key(key, path, error) : -EIO;
+
+	EVP_PKEY_free(key);
+	return rc;
+}
+
 static int make_key(struct cli *cli, struct args *args)
 {
 	struct options options = { NULL };
 	struct cs_error error = { "" };
-	struct cs_private *key;
 	char path[PATH_MAX];
+	enum cs_role role;
 	json_t *json;
 
 	while (args->left)
@@ -141,12 +203,12 @@ static int make_key(struct cli *cli, struct args *args)
 		    !args_value(args, "--bits", &options.bits))
 			args_unknown(args);
 	key_path(args, &options, path);
-	if (cs_private_new(&key, options.bits ? number(args, "--bits", options.bits,
-						       CS_RSA_BITS_MIN, CS_RSA_BITS_MAX) :
-			   CS_RSA_BITS_DEFAULT, &error) ||
-	    cs_private_write(key, path, &error))
+	role = role_of(args, &options);
+	if (role == CS_ROLE_SENDER && options.bits)
+		args_die(args, "--bits is for keys that open; a sender's always has 256");
+	if (role == CS_ROLE_SENDER ? new_ed25519(path, &error) :
+				     new_rsa(args, options.bits, path, &error))
 		args_die(args, "%s", error.text);
-	cs_private_free(key);
 	json = json_pack("{s:s}", "key", path);
 	if (!json)
 		args_die(args, "out of memory");
@@ -175,15 +237,44 @@ static void address_of(struct cli *cli, struct args *args, const struct options 
 	identity_address(public, address);
 }
 
-static int export(struct cli *cli, struct args *args)
+/* The card of who opens what is sent to an address. */
+static void make_card(struct cli *cli, struct args *args, const struct options *options,
+		      struct cs_card *card)
 {
-	char path[PATH_MAX], text[2 * CS_CARD_TEXT_MAX];
 	uint8_t address[CS_ADDR_LEN];
-	struct options options = { NULL };
 	struct cs_error error = { "" };
 	struct cs_private *key;
-	struct cs_card card;
+	char path[PATH_MAX];
 	unsigned long port;
+
+	key_path(args, options, path);
+	address_of(cli, args, options, address);
+	port = options->port ? number(args, "--port", options->port, 1, UINT16_MAX) :
+			       CS_PORT_DEFAULT;
+	if (cs_private_read(&key, path, &error) ||
+	    cs_card_new(card, key, role_of(args, options), address, port, &error))
+		args_die(args, "%s", error.text);
+	cs_private_free(key);
+}
+
+static void make_sender_card(struct args *args, const struct options *options,
+			     struct cs_card *card)
+{
+	struct identity sender;
+
+	if (options->address || options->port || options->provider)
+		args_die(args, "--address, --port and --provider are for who receives");
+	if (!card_sender(args, options->key, &sender, card))
+		args_die(args, "there is no key: crowdshare id new --role sender");
+	EVP_PKEY_free(sender.key);
+}
+
+static int export(struct cli *cli, struct args *args)
+{
+	char text[2 * CS_CARD_TEXT_MAX];
+	struct options options = { NULL };
+	struct cs_error error = { "" };
+	struct cs_card card;
 	size_t len;
 
 	while (args->left) {
@@ -196,13 +287,10 @@ static int export(struct cli *cli, struct args *args)
 			 !args_value(args, "--provider", &options.provider))
 			args_unknown(args);
 	}
-	key_path(args, &options, path);
-	address_of(cli, args, &options, address);
-	port = options.port ? number(args, "--port", options.port, 1, UINT16_MAX) : CS_PORT_DEFAULT;
-	if (cs_private_read(&key, path, &error) ||
-	    cs_card_new(&card, key, role_of(args, &options), address, port, &error))
-		args_die(args, "%s", error.text);
-	cs_private_free(key);
+	if (role_of(args, &options) == CS_ROLE_SENDER)
+		make_sender_card(args, &options, &card);
+	else
+		make_card(cli, args, &options, &card);
 	len = cs_card_print(&card, text);
 	/* who sends to a recipient needs both */
 	if (options.provider) {
@@ -221,13 +309,12 @@ static int export(struct cli *cli, struct args *args)
 
 static int show(struct cli *cli, struct args *args)
 {
-	static const enum cs_role both[] = { CS_ROLE_RECIPIENT, CS_ROLE_PROVIDER };
 	struct options options = { NULL };
 	struct cs_error error = { "" };
 	json_t *list = json_array(), *json;
 	char text[CS_CARD_TEXT_MAX];
 	struct cs_card card;
-	size_t i;
+	int role;
 
 	while (args->left) {
 		if (args_option(args, "--qr"))
@@ -239,8 +326,8 @@ static int show(struct cli *cli, struct args *args)
 	}
 	if (!options.card)
 		args_die(args, "CARD is missing");
-	for (i = 0; i < 2; i++) {
-		int rc = cs_card_read(&card, options.card, both[i], &error);
+	for (role = CS_ROLE_RECIPIENT; role <= CS_ROLE_SENDER; role++) {
+		int rc = cs_card_read(&card, options.card, role, &error);
 
 		if (rc == -ENOENT && !access(options.card, F_OK))
 			continue;

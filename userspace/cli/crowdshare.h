@@ -122,6 +122,8 @@ void cli_state_file(struct cli *cli, const char *name, char *path, size_t size);
 
 /* card.c */
 const struct command *card_command(const char *word);
+bool card_sender(const struct args *args, const char *key, struct identity *sender,
+		 struct cs_card *card);
 void card_key_path(const struct args *args, const char *key, enum cs_role role,
 		   char path[PATH_MAX]);
 

@@ -22,7 +22,9 @@
 #include "cli/home.h"
 #include "cli/ingested.h"
 #include "cli/outbox.h"
+#include "daemon/vouch.h"
 #include "lib/base64.h"
+#include "lib/file.h"
 #include "lib/hex.h"
 
 #define ID_DIGITS	(2 * CS_OBJECT_ID_LEN)
@@ -35,18 +37,20 @@
 
 static const char get_usage[] =
 	"Usage: crowdshare get [ ID ] [ --out DIR ] [ --key FILE ] [ --address ADDRESS ]\n"
-	"                      [ --from DIR [ --remove ] ] [ --wait ] [ --replace ]\n"
+	"                      [ --from DIR [ --remove ] [ --ingest KEY ] ] [ --wait ] [ --replace ]\n"
 	"Delivers what has arrived for the owner of the key, all of it or the object ID, into DIR\n"
 	"(if not given, here). A name that is taken there gets a number behind it; --replace\n"
 	"replaces files. --wait goes on until what is under way is whole. --from reads the inbox\n"
-	"of an ingest, not what this node's daemon has; --remove removes what was read there.\n"
+	"of an ingest, not what this node's daemon has; --remove removes what was read there, and\n"
+	"--ingest shows who sent, as far as the ingest with this public key vouches for it.\n"
 	"Exit status: 0 something was delivered, 1 nothing is there, or not all of it yet,\n"
 	"2 something is wrong.\n";
 
 static const char inbox_usage[] =
-	"Usage: crowdshare inbox [ --key FILE ] [ --address ADDRESS ]\n"
+	"Usage: crowdshare inbox [ --key FILE ] [ --address ADDRESS | --from DIR [ --ingest KEY ] ]\n"
 	"Lists what arrives, and what has arrived and waits for 'crowdshare get'. ADDRESS is the\n"
-	"one that the card names (if not given, this node's).\n";
+	"one that the card names (if not given, this node's). --from and --ingest are as for\n"
+	"'crowdshare get'.\n";
 
 static const struct column table[] = {
 	{ "id", "ID", CELL_DIGEST },
@@ -61,6 +65,19 @@ static const struct column table[] = {
 	{ NULL },
 };
 
+static const struct column vouched_table[] = {
+	{ "id", "ID", CELL_DIGEST },
+	{ "name", "NAME", CELL_TEXT },
+	{ "kind", "KIND", CELL_TEXT },
+	{ "size", "SIZE", CELL_BYTES },
+	{ "percent", "%", CELL_TEXT },
+	{ "state", "STATE", CELL_TEXT },
+	{ "from", "FROM", CELL_TEXT },
+	{ "fingerprint", "FINGERPRINT", CELL_TEXT },
+	{ "vouched_by", "VOUCHED BY", CELL_TEXT },
+	{ NULL },
+};
+
 /**
  * struct getting - what arrives for somebody
  * @cli: the run
@@ -69,6 +86,10 @@ static const struct column table[] = {
  * @address: destination of messages, or the inbox
  * @from: inbox of an ingest; NULL: messages are the daemon's
  * @remove: what was read there is not left
+ * @read: files that were read there
+ * @ingest: key of the ingest that may vouch, NULL: who sent is not shown
+ * @public: that key
+ * @fingerprint: of the card of the owner of @private
  * @out: where objects appear
  * @id: beginning of the id of the object that is wanted, empty: all are
  * @wait: until it is whole
@@ -97,6 +118,10 @@ struct getting {
 	const char		*address;
 	const char		*from;
 	bool			remove;
+	struct ingested		read;
+	const char		*ingest;
+	uint8_t			public[IDENTITY_PUBLIC_LEN];
+	uint8_t			fingerprint[CS_FINGERPRINT_LEN];
 	const char		*out;
 	char			id[ID_DIGITS + 1];
 	bool			wait;
@@ -149,11 +174,117 @@ static int forward(const void *message, size_t len, void *arg)
 	return 0;
 }
 
+/* --- Who sent it --- */
+
+static void vouch_path(const struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN],
+		       char path[PATH_MAX + VOUCH_FILE_NAME])
+{
+	char name[VOUCH_FILE_NAME];
+
+	vouch_name(id, name);
+	snprintf(path, PATH_MAX + VOUCH_FILE_NAME, "%s/%s", getting->address, name);
+}
+
+/*
+ * The vouching that lies beside the messages; anybody may have put it there, so it counts only if
+ * the ingest that was named has signed it, for this object and for this recipient.
+ */
+static bool vouched(const struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN],
+		    struct vouch *vouch)
+{
+	char path[PATH_MAX + VOUCH_FILE_NAME];
+	struct cs_error error = { "" };
+	uint8_t data[VOUCH_MAX];
+	FILE *file;
+	size_t len;
+	int rc;
+
+	if (!getting->ingest)
+		return false;
+	vouch_path(getting, id, path);
+	rc = cs_file_open(&file, path, false, sizeof(data), &error);
+	if (rc == -ENOENT)
+		return false;
+	if (!rc) {
+		len = fread(data, 1, sizeof(data), file);
+		fclose(file);
+		rc = vouch_read(vouch, data, len, &error);
+	}
+	if (!rc && (memcmp(vouch->ingest, getting->public, IDENTITY_PUBLIC_LEN) ||
+		    memcmp(vouch->object, id, CS_OBJECT_ID_LEN) ||
+		    memcmp(vouch->recipient, getting->fingerprint, CS_FINGERPRINT_LEN)))
+		rc = cs_error_set(&error, -EBADMSG, "vouching: of another ingest, for another "
+				  "object, or for another recipient");
+	if (rc)
+		fprintf(stderr, "crowdshare: %s: %s; who sent it is not shown\n", path, error.text);
+	return !rc;
+}
+
+static void describe_vouch(const struct vouch *vouch, char fingerprint[CS_FINGERPRINT_TEXT],
+			   char ingest[INET6_ADDRSTRLEN])
+{
+	uint8_t address[CS_ADDR_LEN];
+	struct cs_card card;
+
+	memcpy(card.fingerprint, vouch->sender, CS_FINGERPRINT_LEN);
+	cs_card_fingerprint(&card, fingerprint);
+	identity_address(vouch->ingest, address);
+	inet_ntop(AF_INET6, address, ingest, INET6_ADDRSTRLEN);
+}
+
+static void print_sender(const struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN])
+{
+	char fingerprint[CS_FINGERPRINT_TEXT], ingest[INET6_ADDRSTRLEN];
+	struct vouch vouch;
+
+	if (!vouched(getting, id, &vouch))
+		return;
+	describe_vouch(&vouch, fingerprint, ingest);
+	printf("  from: %s (%s), vouched by %s\n", vouch.name, fingerprint, ingest);
+}
+
+static void add_sender(const struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN],
+		       json_t *json)
+{
+	char fingerprint[CS_FINGERPRINT_TEXT], ingest[INET6_ADDRSTRLEN];
+	struct vouch vouch;
+
+	if (!vouched(getting, id, &vouch))
+		return;
+	describe_vouch(&vouch, fingerprint, ingest);
+	json_object_set_new(json, "from", json_string(vouch.name));
+	json_object_set_new(json, "fingerprint", json_string(fingerprint));
+	json_object_set_new(json, "vouched_by", json_string(ingest));
+}
+
+static void show_delivered(const struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN],
+			   const char *path)
+{
+	char *text = strdup(path);
+
+	if (!text)
+		die("out of memory");
+	clean_text(text);
+	puts(text);
+	print_sender(getting, id);
+	fflush(stdout);
+	free(text);
+}
+
+static void remove_vouch(const struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN])
+{
+	char path[PATH_MAX + VOUCH_FILE_NAME];
+
+	vouch_path(getting, id, path);
+	if (unlink(path) && errno != ENOENT)
+		fprintf(stderr, "crowdshare: %s: %s\n", path, strerror(errno));
+}
+
 /* Delivered objects are written down, as libcrowdshare does not tell of them any more. */
 static void delivered(const struct cs_get_object *object, const char *path, void *arg)
 {
 	struct getting *getting = arg;
-	char id[ID_DIGITS + 1], *text;
+	char id[ID_DIGITS + 1];
 	FILE *file;
 
 	getting->count++;
@@ -161,15 +292,10 @@ static void delivered(const struct cs_get_object *object, const char *path, void
 	file = fopen(getting->delivered_path, "ae");
 	if (!file || fprintf(file, "%s\n", id) < 0 || fclose(file))
 		fprintf(stderr, "crowdshare: %s: %s\n", getting->delivered_path, strerror(errno));
-	if (getting->cli->json)
-		return;
-	text = strdup(path);
-	if (!text)
-		die("out of memory");
-	clean_text(text);
-	puts(text);
-	fflush(stdout);
-	free(text);
+	if (!getting->cli->json)
+		show_delivered(getting, object->id, path);
+	if (getting->remove)
+		remove_vouch(getting, object->id);
 }
 
 /* Where the address of the card is this node's, as 'crowdshare id export' has it. */
@@ -239,7 +365,7 @@ static void sync_all(struct getting *getting)
 	free(text);
 	json_decref(json);
 	if (getting->remove)
-		ingested_remove(getting->args, getting->address, getting->cursor);
+		ingested_remove(getting->args, &getting->read, getting->address);
 }
 
 static void open_all(struct getting *getting)
@@ -257,6 +383,7 @@ static void open_all(struct getting *getting)
 	    cs_card_new(&card, getting->private, CS_ROLE_RECIPIENT, somewhere, CS_PORT_DEFAULT,
 			&error))
 		args_die(getting->args, "%s", error.text);
+	memcpy(getting->fingerprint, card.fingerprint, CS_FINGERPRINT_LEN);
 	cs_hex(hex, card.fingerprint, CS_FINGERPRINT_LEN);
 	snprintf(name, sizeof(name), "inbox/%.*s.cursor", KEY_DIGITS, hex);
 	home_state(getting->args, name, getting->cursor_path);
@@ -283,6 +410,7 @@ static void close_all(struct getting *getting)
 	free(getting->waiting);
 	free(getting->delivered);
 	json_decref(getting->list);
+	ingested_free(&getting->read);
 }
 
 /* --- Messages --- */
@@ -349,7 +477,9 @@ static void fetch_store(struct getting *getting)
 static void fetch(struct getting *getting)
 {
 	if (getting->from)
-		ingested_each(getting->args, getting->address, getting->cursor, getting->cursor,
+		ingested_each(getting->args, &getting->read, getting->address,
+			      /* what was read before and is to be removed is read again */
+			      getting->remove ? "" : getting->cursor, getting->cursor,
 			      sizeof(getting->cursor), take, getting);
 	else
 		fetch_store(getting);
@@ -390,9 +520,11 @@ static json_t *object_json(const struct cs_get_object *object)
 
 static int list_object(const struct cs_get_object *object, void *arg)
 {
+	json_t *json = object_json(object);
 	struct getting *getting = arg;
 
-	return json_array_append_new(getting->list, object_json(object)) ? -ENOMEM : 0;
+	add_sender(getting, object->id, json);
+	return json_array_append_new(getting->list, json) ? -ENOMEM : 0;
 }
 
 /* Those that are wanted: whole, or under way. */
@@ -492,6 +624,7 @@ static void take_words(struct args *args, struct getting *getting)
 		else if (args_option(args, "--remove"))
 			getting->remove = true;
 		else if (!args_value(args, "--from", &getting->from) &&
+			 !args_value(args, "--ingest", &getting->ingest) &&
 			 !args_value(args, "--out", &getting->out) &&
 			 !args_value(args, "--key", &getting->key) &&
 			 !args_value(args, "--address", &getting->address)) {
@@ -502,16 +635,25 @@ static void take_words(struct args *args, struct getting *getting)
 	}
 }
 
+static void check_from(struct getting *getting)
+{
+	const struct args *args = getting->args;
+
+	if (getting->from && getting->address)
+		args_die(args, "--from and --address exclude each other");
+	if (!getting->from && (getting->remove || getting->ingest))
+		args_die(args, "%s goes with --from", getting->remove ? "--remove" : "--ingest");
+	if (getting->ingest)
+		public_key(args, "the key of an ingest", getting->ingest, getting->public);
+}
+
 static int get(struct cli *cli, struct args *args)
 {
 	struct getting getting = { .cli = cli, .args = args, .out = "." };
 	json_t *result;
 
 	take_words(args, &getting);
-	if (getting.from && getting.address)
-		args_die(args, "--from and --address exclude each other");
-	if (getting.remove && !getting.from)
-		args_die(args, "--remove goes with --from");
+	check_from(&getting);
 	if (access(getting.out, W_OK | X_OK))
 		args_die(args, "--out %s: %s", getting.out, strerror(errno));
 	open_all(&getting);
@@ -548,13 +690,16 @@ static int inbox(struct cli *cli, struct args *args)
 
 	while (args->left)
 		if (!args_value(args, "--key", &getting.key) &&
+		    !args_value(args, "--from", &getting.from) &&
+		    !args_value(args, "--ingest", &getting.ingest) &&
 		    !args_value(args, "--address", &getting.address))
 			args_unknown(args);
+	check_from(&getting);
 	open_all(&getting);
 	fetch(&getting);
 	if (!getting.list || cs_get_each(getting.get, list_object, &getting))
 		args_die(args, "out of memory");
-	print_list(cli, getting.list, table);
+	print_list(cli, getting.list, getting.ingest ? vouched_table : table);
 	close_all(&getting);
 	return EXIT_YES;
 }

@@ -23,10 +23,10 @@ static const char usage[] =
 	"                            [ --port N ] [ --provider CARD ] [ --qr ]\n"
 	"       crowdshare id show CARD [ --qr ]\n"
 	"       KEY := { public key in hexadecimal | file of one }\n"
-	"       ROLE := { recipient | provider }\n"
+	"       ROLE := { recipient | provider | sender }\n"
 	"Without a command: prints address and public key, of this node or those of KEY.\n"
-	"new makes the RSA key of who receives, export prints the card that others need to send\n"
-	"to them, show what a card says.\n";
+	"new makes the key of who receives, or sends; export prints the card that others need to\n"
+	"send to them, or that a provider needs to know who sends; show what a card says.\n";
 
 static const struct column columns[] = {
 	{ "address", "address", CELL_TEXT },

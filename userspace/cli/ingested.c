@@ -2,7 +2,8 @@
 /*
  * The inbox of an ingest (daemon/ingest_file.c): a file for each delivery, NUMBER.messages, whole
  * and never changed, with messages one behind the other; NUMBER has 16 digits and grows. It is read
- * beside an ingest that runs.
+ * beside an ingest that runs. So is a copy of its bucket (daemon/ingest_bucket.c), in which a file may
+ * appear after some with higher numbers: as many are read once more, which does no harm.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -20,6 +21,7 @@
 
 #define NAME_LEN	16
 #define WHOLE		".messages"
+#define DISORDER_MAX	8		/* a bucket has files as they were uploaded */
 #define DELIVERY_MAX	(64 << 20)	/* bytes; a batch of a gateway is much smaller */
 
 static int is_whole(const struct dirent *entry)
@@ -35,13 +37,6 @@ static int list(const struct args *args, const char *dir, struct dirent ***names
 	if (count < 0)
 		args_die(args, "--from %s: %s", dir, strerror(errno));
 	return count;
-}
-
-static void free_list(struct dirent **names, int count)
-{
-	while (count--)
-		free(names[count]);
-	free(names);
 }
 
 /* All of a file that is no longer than it may be; NULL: it was removed meanwhile. */
@@ -89,51 +84,64 @@ static void each_in(const struct args *args, const char *path, ingested_cb take,
 }
 
 /**
- * ingested_each() - messages that an ingest took, the oldest first
+ * ingested_each() - messages that an ingest took, the oldest first; a few that were read before, too
  * @args: for error messages
+ * @read: gets the names of the files that were read now, instead of those that it had; to be freed
+ *	with ingested_free()
  * @dir: its inbox
  * @after: name of the last file that was read before, or ""
- * @last: gets the name of the last file that was read now; not touched if there is none; may be
- *	the same as @after
+ * @last: has @after, or is the same; gets the name of the last file that was read now, if it is a
+ *	later one
  * @size: bytes of @last, more than 32
  * @take: gets each message
  * @arg: for it
  */
-void ingested_each(const struct args *args, const char *dir, const char *after, char *last,
-		   size_t size, ingested_cb take, void *arg)
+void ingested_each(const struct args *args, struct ingested *read, const char *dir,
+		   const char *after, char *last, size_t size, ingested_cb take, void *arg)
 {
 	char path[PATH_MAX + NAME_LEN + sizeof(WHOLE)];
-	struct dirent **names;
-	int count = list(args, dir, &names), i;
+	int i;
 
-	for (i = 0; i < count; i++) {
-		if (strcmp(names[i]->d_name, after) <= 0)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+	ingested_free(read);
+	read->count = list(args, dir, &read->names);
+	while (read->first < read->count &&
+	       strcmp(read->names[read->first]->d_name, after) <= 0)
+		read->first++;
+	read->first = read->first < DISORDER_MAX ? 0 : read->first - DISORDER_MAX;
+	for (i = read->first; i < read->count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, read->names[i]->d_name);
 		each_in(args, path, take, arg);
-		snprintf(last, size, "%.31s", names[i]->d_name);
+		if (strcmp(read->names[i]->d_name, last) > 0)
+			snprintf(last, size, "%.31s", read->names[i]->d_name);
 	}
-	free_list(names, count);
 }
 
 /**
  * ingested_remove() - remove what was read
  * @args: for error messages
+ * @read: names of these files, and of none that has come since
  * @dir: the inbox
- * @last: name of the last file that was read
  */
-void ingested_remove(const struct args *args, const char *dir, const char *last)
+void ingested_remove(const struct args *args, const struct ingested *read, const char *dir)
 {
 	char path[PATH_MAX + NAME_LEN + sizeof(WHOLE)];
-	struct dirent **names;
-	int count = list(args, dir, &names), i;
+	int i;
 
-	for (i = 0; i < count; i++) {
-		if (strcmp(names[i]->d_name, last) > 0)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+	for (i = read->first; i < read->count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, read->names[i]->d_name);
 		if (unlink(path) && errno != ENOENT)
 			args_die(args, "%s: %s", path, strerror(errno));
 	}
-	free_list(names, count);
+}
+
+/**
+ * ingested_free() - forget which files were read
+ * @read: their names; none afterwards
+ */
+void ingested_free(struct ingested *read)
+{
+	while (read->count--)
+		free(read->names[read->count]);
+	free(read->names);
+	memset(read, 0, sizeof(*read));
 }

@@ -33,11 +33,12 @@ static const char usage[] =
 	"Usage: crowdshare put { FILE | DIR | - } --to CARD [ --provider CARD ]\n"
 	"                      [ --via CARD ]... [ --lifetime TIME ] [ --redundancy N% ]\n"
 	"                      [ --hops N ] [ --max-price POINTS ] [ --account NAME ]\n"
-	"                      [ --name NAME ] [ --rate MBIT ]\n"
+	"                      [ --name NAME ] [ --rate MBIT ] [ --sender FILE | --anonymous ]\n"
 	"                      [ --replicas N ] [ --wait TIME ]\n"
 	"Sends a file, a directory, or what comes on standard input, which --name gives a name,\n"
 	"and prints the id of the object. CARD is a file as 'crowdshare id export' prints it; if\n"
-	"it has the card of a provider, too, that one is told who sends. TIME is such as 90min,\n"
+	"it has the card of a provider, too, that one is told who sends: it is signed with your\n"
+	"sender's key, if there is one ('crowdshare id new --role sender'). TIME is such as 90min,\n"
 	"12h (if not given) or 3d; N% is how much is sent besides, so that as much may be lost\n"
 	"(20%). POINTS are what a provider is paid per MiB at most. --replicas and --wait have it\n"
 	"wait until N peers (3) have signed to hold all of it, or it was delivered, but at most\n"
@@ -61,6 +62,8 @@ struct words {
 	const char	*rate;
 	const char	*replicas;
 	const char	*wait;
+	const char	*sender;
+	bool		anonymous;
 	const char	*via[VIA_MAX];
 	size_t		nr_via;
 };
@@ -87,6 +90,7 @@ struct address {
  * @ids: beginnings of the digests of all messages
  * @nr_ids: their number
  * @room: how many @ids has memory for
+ * @identity: who sends, if he has a key
  * @redundancy: percent, with what makes up for what links lose
  * @total: bytes of content, 0: not known
  * @began: seconds of the monotonic clock
@@ -101,6 +105,7 @@ struct putting {
 	uint8_t			(*ids)[CS_SEEN_KEY_LEN];
 	size_t			nr_ids;
 	size_t			room;
+	struct identity		identity;
 	unsigned int		redundancy;
 	uint64_t		total;
 	double			began;
@@ -200,8 +205,13 @@ static void take_words(struct args *args, struct words *words)
 		    args_value(args, "--name", &words->name) ||
 		    args_value(args, "--rate", &words->rate) ||
 		    args_value(args, "--replicas", &words->replicas) ||
+		    args_value(args, "--sender", &words->sender) ||
 		    args_value(args, "--wait", &words->wait))
 			continue;
+		if (args_option(args, "--anonymous")) {
+			words->anonymous = true;
+			continue;
+		}
 		if (words->what || (**args->word == '-' && (*args->word)[1]))
 			args_unknown(args);
 		words->what = args_next(args, "FILE");
@@ -215,6 +225,9 @@ static void take_words(struct args *args, struct words *words)
 			 "has a name" : "--name NAME is missing: how is it to be called there?");
 	if (words->wait && value_time(words->wait, &seconds))
 		args_die(args, "--wait '%s' is not a time such as 90min or 12h", words->wait);
+	if (words->anonymous && (words->sender || words->account))
+		args_die(args, "--anonymous and %s exclude each other",
+			 words->sender ? "--sender" : "--account");
 	if (words->name && (!*words->name || strchr(words->name, '/')))
 		args_die(args, "--name '%s' is not the name of a file", words->name);
 }
@@ -366,6 +379,31 @@ static void remember(struct cli *cli, const struct putting *putting,
 	json_decref(record);
 }
 
+/* Signs what providers are told; the data begins with the context, which is part of what is signed. */
+static int sign(const void *data, size_t len, uint8_t signature[CS_SIGNATURE_LEN], void *arg)
+{
+	size_t head = strlen(data) + 1;
+
+	return identity_sign(arg, data, (const char *)data + head, len - head, signature);
+}
+
+/* Who sends is told to providers, unless he has no key, or does not want it. */
+static void find_sender(struct putting *putting, struct cs_put_sender *sender, bool served)
+{
+	const struct words *words = &putting->words;
+	struct cs_card card;
+
+	if (words->sender && !served)
+		args_die(putting->args, "--sender is for a provider, and no card of one is in %s",
+			 words->provider ? words->provider : words->to);
+	if (!served || words->anonymous ||
+	    !card_sender(putting->args, words->sender, &putting->identity, &card))
+		return;
+	sender->public = putting->identity.public;
+	sender->sign = sign;
+	sender->arg = &putting->identity;
+}
+
 static void fill_options(struct putting *putting, struct cs_put_options *options,
 			 struct cs_put_hop *via, struct cs_put_sender *sender)
 {
@@ -388,6 +426,7 @@ static void fill_options(struct putting *putting, struct cs_put_options *options
 	if (words->account && strlen(words->account) > CS_ACCOUNT_MAX)
 		args_die(args, "--account has at most %d bytes", CS_ACCOUNT_MAX);
 	sender->account = words->account;
+	find_sender(putting, sender, served);
 	if (words->lifetime && (value_time(words->lifetime, &options->lifetime) ||
 				!options->lifetime || options->lifetime > INT32_MAX))
 		args_die(args, "--lifetime '%s' is not a time such as 90min, 12h or 3d",
@@ -395,7 +434,7 @@ static void fill_options(struct putting *putting, struct cs_put_options *options
 	options->to = hop_of(&putting->to);
 	options->via = via;
 	options->nr_via = words->nr_via;
-	options->sender = words->account || words->max_price ? sender : NULL;
+	options->sender = sender;
 	options->redundancy = putting->redundancy;
 }
 
@@ -495,6 +534,7 @@ static int put(struct cli *cli, struct args *args)
 	remember(cli, &putting, &result, options.now);
 	rc = wait_for_replicas(cli, &putting, replicas, wait_of(&putting, &result, options.now));
 	free(putting.ids);
+	EVP_PKEY_free(putting.identity.key);
 	return rc;
 }
 

@@ -277,9 +277,30 @@ static const struct item gateway_items[] = {
 	{ .name = NULL }
 };
 
+static const struct item bucket_items[] = {
+	{ "url", item_bucket, AT(config, ingest.bucket.url), .max = CONFIG_URL_LEN - 1,
+	  .required = true },
+	{ "region", item_name, AT(config, ingest.bucket.region), .max = CONFIG_NAME_LEN - 1 },
+	{ "access-key-file", item_path, AT(config, ingest.bucket.access_key), .max = STATE_MAX,
+	  .required = true },
+	{ "secret-key-file", item_path, AT(config, ingest.bucket.secret_key), .max = STATE_MAX,
+	  .required = true },
+	{ "ca", item_path, AT(config, ingest.bucket.ca), .max = STATE_MAX },
+	{ .name = NULL }
+};
+
+static const struct item vouch_items[] = {
+	{ "key", item_path, AT(config, ingest.vouch.key), .max = STATE_MAX, .required = true },
+	{ "senders", item_path, AT(config, ingest.vouch.senders), .max = STATE_MAX,
+	  .required = true },
+	{ .name = NULL }
+};
+
 static const struct item ingest_items[] = {
 	{ "listen", item_listen, AT(config, ingest.address), .more = &listen_port },
 	{ "inbox", item_path, AT(config, ingest.inbox), .max = STATE_MAX, .required = true },
+	{ "bucket", item_group, .more = bucket_items },
+	{ "vouch", item_group, .more = vouch_items },
 	{ "bytes", item_quantity, AT(config, ingest.bytes), MIB, PIB, &quantity_size },
 	{ "connections", item_quantity, AT(config, ingest.connections), 1, 65536,
 	  &quantity_number },
@@ -339,6 +360,7 @@ static void set_defaults(struct config *config)
 	config->offers.wait = 60;
 	config->gateway.batch = BATCH_MAX;
 	config->ingest.port = CS_PORT_DEFAULT;
+	strcpy(config->ingest.bucket.region, "us-east-1");
 	config->ingest.bytes = 1024 * MIB;
 	config->ingest.connections = 256;
 	config->ingest.per_source = 16;
@@ -387,6 +409,10 @@ static int check_together(const struct reader *reader, const struct config *conf
 	if (config->trust.mode == TRUST_CA && !*config->trust.ca)
 		return item_fail(reader, find(reader, "trust.mode", "trust"),
 				 "mode \"ca\" needs the community's certificate: ca = \"FILE\"");
+	if (strspn(config->ingest.bucket.region, "abcdefghijklmnopqrstuvwxyz0123456789-") !=
+	    strlen(config->ingest.bucket.region) || !*config->ingest.bucket.region)
+		return item_fail(reader, find(reader, "ingest.bucket.region", "ingest"),
+				 "a region has small letters, digits and '-', as \"eu-west-1\"");
 	if (config->ingest.rate && config->ingest.rate < RATE_MIN)
 		return item_fail(reader, find(reader, "ingest.rate", "ingest"),
 				 "rate must be 0, no limit, or at least 64KiB");

@@ -20,6 +20,7 @@
 #define CONTROL_PATH_DEFAULT	"/run/crowdshare/control"
 #define CONFIG_NAME_LEN		64
 #define CONFIG_GEOHASH_LEN	13	/* 12 digits: 4 cm */
+#define CONFIG_URL_LEN		512
 
 enum trust_mode {
 	TRUST_OPEN,
@@ -233,8 +234,36 @@ struct config_gateway {
 };
 
 /**
+ * struct config_bucket - ingest { bucket {} }
+ * @url: of an S3-compatible bucket, and a prefix in it; "": none
+ * @region: that requests are signed for
+ * @access_key: file of the key's id
+ * @secret_key: file of the key
+ * @ca: PEM file of those who certify the server, "": the system's
+ */
+struct config_bucket {
+	char	url[CONFIG_URL_LEN];
+	char	region[CONFIG_NAME_LEN];
+	char	access_key[PATH_MAX];
+	char	secret_key[PATH_MAX];
+	char	ca[PATH_MAX];
+};
+
+/**
+ * struct config_vouch - ingest { vouch {} }
+ * @key: file of the provider's RSA key, "": none
+ * @senders: directory of the cards of those who are vouched for
+ */
+struct config_vouch {
+	char	key[PATH_MAX];
+	char	senders[PATH_MAX];
+};
+
+/**
  * struct config_ingest - ingest {}
  * @inbox: directory of messages, "": not an ingest
+ * @vouch: whom it vouches for, if it has a key
+ * @bucket: where they go from @inbox, if it has a URL
  * @address: where it listens
  * @port: likewise; also the port of the messages that it takes
  * @bytes: that may wait in @inbox
@@ -246,6 +275,8 @@ struct config_gateway {
  */
 struct config_ingest {
 	char			inbox[PATH_MAX];
+	struct config_vouch	vouch;
+	struct config_bucket	bucket;
 	uint8_t			address[16];
 	uint16_t		port;
 	uint64_t		bytes;

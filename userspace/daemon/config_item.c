@@ -468,6 +468,26 @@ int item_listen(const struct reader *reader, const config_setting_t *setting,
 	return 0;
 }
 
+/** item_bucket() - read the URL of a bucket, which is nowhere in plain on a network */
+int item_bucket(const struct reader *reader, const config_setting_t *setting,
+		const struct item *item, void *base)
+{
+	char is[SHOWN + 1];
+	const char *text;
+	int rc = read_text(reader, setting, item, &text, is);
+
+	if (rc)
+		return rc;
+	rc = value_bucket(text);
+	if (rc)
+		return item_fail(reader, setting, rc == -EPERM ?
+				 "\"%s\" is in plain: https://, or a loopback address" :
+				 "\"%s\" is not a URL as \"https://host/bucket/prefix\", of letters, "
+				 "digits and \"-._~\"", is);
+	strcpy(value_of(item, base), text);
+	return 0;
+}
+
 static int unknown(const struct reader *reader, const config_setting_t *setting,
 		   const struct item *items)
 {

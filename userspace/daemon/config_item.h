@@ -98,7 +98,7 @@ struct choice {
 
 item_reader item_quantity, item_bool, item_choice;
 item_reader item_name, item_path, item_interface, item_pattern, item_geohash, item_address;
-item_reader item_prefixes, item_networks, item_listen;
+item_reader item_prefixes, item_networks, item_listen, item_bucket;
 item_reader item_group, item_list;
 
 extern const struct quantity quantity_number;

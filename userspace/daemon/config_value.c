@@ -14,6 +14,8 @@
 #include "daemon/config_value.h"
 
 #define WORD_MAX 32	/* no name of a setting is longer */
+#define URL_CHARS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
 
 struct unit {
 	const char *name;
@@ -245,6 +247,67 @@ int value_listen(const char *text, uint8_t address[16], uint16_t *port)
 		return -EINVAL;
 	*port = number;
 	return 0;
+}
+
+/* Is it this machine, by a name that no resolver is asked for? */
+static bool loopback(const char *host, size_t len)
+{
+	char copy[INET_ADDRSTRLEN] = "";
+	struct in_addr address;
+
+	if ((len == 9 && !strncmp(host, "localhost", len)) ||
+	    (len == 5 && !strncmp(host, "[::1]", len)))
+		return true;
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, host, len);
+	return inet_pton(AF_INET, copy, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+}
+
+/* Names with a slash before each, none of which leads elsewhere. */
+static bool path_ok(const char *path)
+{
+	size_t len;
+
+	while (*path == '/') {
+		len = strcspn(++path, "/");
+		if (!len || (path[0] == '.' && (len == 1 || (len == 2 && path[1] == '.'))) ||
+		    strspn(path, URL_CHARS) < len)
+			return false;
+		path += len;
+		if (!*path)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * value_bucket() - is it the URL of a bucket?
+ * @text: scheme, host, perhaps a port, bucket, perhaps a prefix; nothing that would need an escape,
+ *	since the signature is over the escaped form, which not all write alike
+ *
+ * Return: 0; -EINVAL: no URL; -EPERM: in plain, and not of a loopback address.
+ */
+int value_bucket(const char *text)
+{
+	bool plain = !strncmp(text, "http://", 7);
+	const char *host = text + (plain ? 7 : 8), *end, *path;
+	uint64_t port;
+
+	if (!plain && strncmp(text, "https://", 8))
+		return -EINVAL;
+	path = host + strcspn(host, "/");
+	if (*host == '[')
+		end = host + 1 + strspn(host + 1, "0123456789abcdefABCDEF:.") + 1;
+	else
+		end = host + strspn(host, URL_CHARS);
+	if (end > path || (*host == '[' && end[-1] != ']') || end - host < 1)
+		return -EINVAL;
+	if (plain && !loopback(host, end - host))
+		return -EPERM;
+	if (*end == ':' && (digits(end + 1, &port, &end) || !port || port > UINT16_MAX))
+		return -EINVAL;
+	return end == path && path_ok(path) ? 0 : -EINVAL;
 }
 
 static size_t least(size_t a, size_t b)

@@ -19,6 +19,7 @@ int value_address(const char *text, uint8_t address[16]);
 int value_prefix(const char *text, struct config_prefix *prefix);
 int value_network(const char *text, struct config_network *network);
 int value_listen(const char *text, uint8_t address[16], uint16_t *port);
+int value_bucket(const char *text);
 
 size_t value_distance(const char *a, const char *b);
 

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/util.h>
 
 #include "daemon/gateway.h"
 #include "daemon/log.h"
@@ -32,7 +31,6 @@
 #define LINKS_MAX	16
 #define QUEUE_MAX	65536		/* messages of a target: 4 MiB */
 #define SCAN_LOOKS	60		/* seconds between two looks at the whole store */
-#define BACKOFF_MOST	300		/* seconds */
 #define SECOND		1000000000ull
 
 static const char *const states[] = {
@@ -196,16 +194,9 @@ static int scan_one(const struct store_item *item, void *data)
  */
 void gateway_later(struct target *target, const char *why)
 {
-	uint64_t seconds = target->failures < 9 ? 1ull << target->failures : BACKOFF_MOST;
 	char text[INET6_ADDRSTRLEN];
-	uint32_t chance;
 
-	if (seconds > BACKOFF_MOST)
-		seconds = BACKOFF_MOST;
-	evutil_secure_rng_get_bytes(&chance, sizeof(chance));
-	target->retry = daemon_ticks() + seconds * SECOND / 2 +
-			seconds * SECOND / 2 * chance / UINT32_MAX;
-	target->failures++;
+	target->retry = daemon_ticks() + policy_backoff(target->failures++);
 	target->state = GATEWAY_WAITING;
 	snprintf(target->why, sizeof(target->why), "%s", why);
 	inet_ntop(AF_INET6, target->address, text, sizeof(text));

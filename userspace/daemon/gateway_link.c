@@ -233,8 +233,8 @@ static void on_cancel(struct target *target, const struct proto_cancel *cancel)
 		quit(target, error.text);
 }
 
-/* What became of one message; true: it is to be brought again later. */
-static bool on_state(struct target *target, const uint8_t *digest, enum proto_ack_state state)
+/* What became of one message; not NULL: why it is to be brought again later. */
+static const char *on_state(struct target *target, const uint8_t *digest, enum proto_ack_state state)
 {
 	static const char *const reasons[] = {
 		[PROTO_ACK_DIGEST] = "it is not what its digest says",
@@ -247,7 +247,8 @@ static bool on_state(struct target *target, const uint8_t *digest, enum proto_ac
 	if (state == PROTO_ACK_FULL || state == PROTO_ACK_ERROR) {
 		if (gateway_queue(target, digest))
 			idset_del(&gateway->known, digest);
-		return true;
+		return state == PROTO_ACK_FULL ? "it has no room now" :
+						 "it can't keep them now";
 	}
 	if (state <= PROTO_ACK_KNOWN) {
 		/* unless a notice has dropped it */
@@ -255,7 +256,7 @@ static bool on_state(struct target *target, const uint8_t *digest, enum proto_ac
 		intake_changed(gateway->daemon);
 		idset_del(&gateway->known, digest);
 		target->delivered++;
-		return false;
+		return NULL;
 	}
 	/* not brought again, unless so many are refused that room is needed to remember them */
 	if (gateway->refused.count >= REFUSED_MAX)
@@ -265,13 +266,13 @@ static bool on_state(struct target *target, const uint8_t *digest, enum proto_ac
 	target->refused++;
 	log_info("gateway: message %02x%02x%02x%02x... is refused: %s", digest[0], digest[1],
 		 digest[2], digest[3], reasons[state]);
-	return false;
+	return NULL;
 }
 
 static void on_ack(struct target *target, const struct proto_ack *ack)
 {
 	struct gateway_batch **at = &target->batches, *batch;
-	bool later = false;
+	const char *later = NULL, *why;
 	size_t i;
 
 	while ((batch = *at) && batch->number != ack->batch)
@@ -281,11 +282,13 @@ static void on_ack(struct target *target, const struct proto_ack *ack)
 		return;
 	}
 	*at = batch->next;
-	for (i = 0; i < batch->count; i++)
-		later |= on_state(target, batch->digests[i], ack->states[i]);
+	for (i = 0; i < batch->count; i++) {
+		why = on_state(target, batch->digests[i], ack->states[i]);
+		later = why ? why : later;
+	}
 	free(batch);
 	if (later) {
-		quit(target, "it has no room now");
+		quit(target, later);
 		return;
 	}
 	target->failures = 0;

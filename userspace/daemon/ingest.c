@@ -13,8 +13,13 @@
  * What is told was committed before (ingest_file.c). The signature is made after that: it is the
  * same each time it is made, so it need not be kept.
  *
+ * With a bucket the answer waits until the bucket has all that it acknowledges (ingest_bucket.c), and
+ * not longer than a gateway waits for it: what is not there then can't be kept now, is brought again,
+ * and is known when it comes.
+ *
  * Here the messages end their way. What makes fobjects of them (userspace/fobject) takes them out
- * of the inbox, or is called as @taken; this file knows nothing of what is in them.
+ * of the inbox, or is called as @taken; this file knows nothing of what is in them. Who sent an
+ * object the provider is told by an envelope of his own (ingest_vouch.c).
  *
  * Clients are hostile: connections are limited in all and for each source, each step in time
  * (wired.c), bytes a second for each connection, bytes of the inbox in all. Who is turned away is
@@ -36,6 +41,8 @@
 #include <event2/util.h>
 
 #include "daemon/ingest.h"
+#include "daemon/ingest_bucket.h"
+#include "daemon/ingest_vouch.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
 #include "daemon/policy.h"
@@ -48,6 +55,32 @@
 #define CLOCK_ALLOWANCE	600	/* seconds that clocks may differ */
 #define COUNT_SECONDS	5	/* between two looks at a full inbox */
 #define LINES_RATE	2
+#define ANSWER_SECONDS	20	/* for the bucket; a gateway hears for 30 */
+#define ANSWERS_MAX	8	/* of one client that wait; a gateway brings 4 batches at a time */
+
+/**
+ * struct answer - what is to be said of a delivery
+ * @next: another one of the client
+ * @client: who brought it
+ * @number: of the batch, as the client counts
+ * @count: messages
+ * @states: of each, enum proto_ack_state
+ * @digests: of each
+ * @receipts: number of the receipt of each that is here
+ * @expiry: of the message that lives longest of those that are here
+ * @late: timer: it has waited for long enough
+ */
+struct answer {
+	struct answer	*next;
+	struct client	*client;
+	uint64_t	number;
+	size_t		count;
+	uint8_t		states[PROTO_BATCH_MAX];
+	uint8_t		digests[PROTO_BATCH_MAX][CS_DIGEST_LEN];
+	int64_t		receipts[PROTO_BATCH_MAX];
+	uint64_t	expiry;
+	struct event	*late;
+};
 
 /**
  * struct client - a gateway that is connected
@@ -57,6 +90,8 @@
  * @remote: where it comes from
  * @local: address that it connected to
  * @public: its key, once TLS has proven it
+ * @answers: that wait for the bucket, the latest first
+ * @nr_answers: their number
  */
 struct client {
 	struct client	*next;
@@ -65,6 +100,8 @@ struct client {
 	struct in6_addr	remote;
 	uint8_t		local[CS_ADDR_LEN];
 	uint8_t		public[IDENTITY_PUBLIC_LEN];
+	struct answer	*answers;
+	unsigned int	nr_answers;
 };
 
 /**
@@ -79,6 +116,8 @@ struct client {
  * @expire: timer that forgets messages that have expired
  * @clients: list
  * @file: what is kept
+ * @bucket: where it goes from the inbox; NULL: it is taken from there
+ * @vouch: finds out who sent it; may be NULL
  * @bytes: in the inbox, at most: what was taken out since is not seen
  * @counted: seconds of the monotonic clock when that was looked at
  * @taken: is told of new messages
@@ -97,6 +136,8 @@ struct ingest {
 	struct event			*expire;
 	struct client			*clients;
 	struct ingest_file		*file;
+	struct ingest_bucket		*bucket;
+	struct ingest_vouch		*vouch;
 	uint64_t			bytes;
 	time_t				counted;
 	ingest_taken			taken;
@@ -128,9 +169,25 @@ static void note(struct ingest *ingest, const struct client *client, const char 
 		log_notice("%s: %s", label(client), why);
 }
 
+static void answer_free(struct answer *answer)
+{
+	struct client *client = answer->client;
+	struct answer **at = &client->answers;
+
+	while (*at != answer)
+		at = &(*at)->next;
+	*at = answer->next;
+	client->nr_answers--;
+	event_free(answer->late);
+	free(answer);
+}
+
 static void client_free(struct client *client)
 {
 	struct client **at = &client->ingest->clients;
+
+	while (client->answers)
+		answer_free(client->answers);
 
 	while (*at != client)
 		at = &(*at)->next;
@@ -149,27 +206,15 @@ static void turn_away(struct client *client, const char *why)
 /* --- What is delivered --- */
 
 /**
- * struct delivery - a DELIVER that is being answered
- * @client: who brought it
+ * struct delivery - a DELIVER that is being judged
+ * @answer: what is to be said
  * @letter: the letter
- * @states: of its messages
- * @count: their number
- * @digest: of each, in the letter
  * @batch: those that are new
- * @receipts: numbers of those that are sent again
- * @nr_receipts: their number
- * @expiry: of the message that lives longest of those that are here
  */
 struct delivery {
-	struct client			*client;
+	struct answer			answer;
 	const struct proto_deliver	*letter;
-	uint8_t				states[PROTO_BATCH_MAX];
-	size_t				count;
-	const uint8_t			*digest[PROTO_BATCH_MAX];
 	struct ingest_batch		batch;
-	int64_t				receipts[PROTO_BATCH_MAX];
-	size_t				nr_receipts;
-	uint64_t			expiry;
 };
 
 /* Is a destination one that clients on this connection may deliver to? */
@@ -196,7 +241,7 @@ static enum proto_ack_state judge(const struct delivery *delivery, const uint8_t
 	if (hdr->flags || cs_sha512(hdr->destination, len - CS_DIGEST_LEN, digest) ||
 	    memcmp(digest, hdr->digest, CS_DIGEST_LEN))
 		return PROTO_ACK_DIGEST;
-	if (!serves(delivery->client, hdr) ||
+	if (!serves(delivery->answer.client, hdr) ||
 	    (delivery->batch.receipt.nr_digests &&
 	     memcmp(receipt->destination, hdr->destination, CS_ADDR_LEN)))
 		return PROTO_ACK_DESTINATION;
@@ -226,24 +271,6 @@ static bool fits(struct ingest *ingest, size_t len)
 	return false;
 }
 
-/* Who brought a message first gets its receipt again. */
-static int known(struct delivery *delivery, int64_t id, struct cs_error *error)
-{
-	struct ingest_receipt receipt;
-	size_t i;
-	int rc;
-
-	for (i = 0; i < delivery->nr_receipts; i++)
-		if (delivery->receipts[i] == id)
-			return 0;
-	rc = ingest_file_receipt(delivery->client->ingest->file, id, &receipt, error);
-	if (rc)
-		return rc;
-	if (!memcmp(receipt.deliverer, delivery->client->public, IDENTITY_PUBLIC_LEN))
-		delivery->receipts[delivery->nr_receipts++] = id;
-	return 0;
-}
-
 static bool twice(const struct delivery *delivery, const uint8_t *digest)
 {
 	size_t i;
@@ -271,13 +298,12 @@ static void add_new(struct delivery *delivery, const uint8_t *message, size_t le
 }
 
 static enum proto_ack_state sort(struct delivery *delivery, const uint8_t *message, size_t len,
-				 size_t *room)
+				 size_t *room, int64_t *receipt)
 {
 	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message;
-	struct ingest *ingest = delivery->client->ingest;
+	struct ingest *ingest = delivery->answer.client->ingest;
 	enum proto_ack_state state;
 	struct cs_error error = { "" };
-	int64_t receipt;
 	int rc;
 
 	state = judge(delivery, message, len);
@@ -285,9 +311,7 @@ static enum proto_ack_state sort(struct delivery *delivery, const uint8_t *messa
 		return state;
 	if (twice(delivery, hdr->digest))
 		return PROTO_ACK_KNOWN;
-	rc = ingest_file_find(ingest->file, hdr->digest, &receipt, &error);
-	if (rc > 0)
-		rc = known(delivery, receipt, &error) ? -EIO : 1;
+	rc = ingest_file_find(ingest->file, hdr->digest, receipt, &error);
 	if (rc < 0) {
 		log_error("%s", error.text);
 		return PROTO_ACK_ERROR;
@@ -304,63 +328,106 @@ static enum proto_ack_state sort(struct delivery *delivery, const uint8_t *messa
 static void sort_all(struct delivery *delivery)
 {
 	const uint8_t *message = delivery->letter->messages;
-	size_t left = delivery->letter->len, len, room = 0;
+	size_t left = delivery->letter->len, len, room = 0, i;
+	struct answer *answer = &delivery->answer;
 	uint64_t expiry;
 
-	for (; left; message += len, left -= len, delivery->count++) {
+	for (; left; message += len, left -= len) {
+		i = answer->count++;
 		len = proto_message_len(message, left);
-		delivery->digest[delivery->count] = message;
-		delivery->states[delivery->count] = sort(delivery, message, len, &room);
+		memcpy(answer->digests[i], message, CS_DIGEST_LEN);
+		answer->states[i] = sort(delivery, message, len, &room, &answer->receipts[i]);
 		expiry = be64toh(((const struct cs_msg_hdr *)message)->expiry);
-		if (delivery->states[delivery->count] <= PROTO_ACK_KNOWN &&
-		    expiry > delivery->expiry)
-			delivery->expiry = expiry;
+		if (answer->states[i] <= PROTO_ACK_KNOWN && expiry > answer->expiry)
+			answer->expiry = expiry;
 	}
+}
+
+/* The new messages, and those that are the same in this letter, are here, or none of them is. */
+static void new_are(struct delivery *delivery, int64_t receipt)
+{
+	struct answer *answer = &delivery->answer;
+	size_t i;
+
+	for (i = 0; i < answer->count; i++) {
+		if (!twice(delivery, answer->digests[i]))
+			continue;
+		answer->receipts[i] = receipt;
+		if (!receipt)
+			answer->states[i] = PROTO_ACK_ERROR;
+	}
+}
+
+/*
+ * Who sent what is new, before that is committed: it is not looked at again. What is written for a
+ * message that then can't be kept is written again when it comes again.
+ */
+static void vouch_for(struct ingest *ingest, const struct ingest_batch *batch)
+{
+	char name[INGEST_FILE_NAME];
+	size_t i;
+
+	for (i = 0; ingest->vouch && i < batch->receipt.nr_digests; i++)
+		if (ingest_vouch_look(ingest->vouch, batch->message[i], batch->len[i], name) &&
+		    ingest->bucket)
+			ingest_bucket_add(ingest->bucket, name);
 }
 
 /* Commits what is new; what can't be is told so. */
 static void keep_new(struct delivery *delivery)
 {
+	struct client *client = delivery->answer.client;
 	struct ingest_batch *batch = &delivery->batch;
-	struct ingest *ingest = delivery->client->ingest;
+	struct ingest *ingest = client->ingest;
 	struct cs_error error = { "" };
+	char name[INGEST_FILE_NAME];
 	size_t i;
 
 	if (!batch->receipt.nr_digests)
 		return;
-	memcpy(batch->receipt.deliverer, delivery->client->public, IDENTITY_PUBLIC_LEN);
+	memcpy(batch->receipt.deliverer, client->public, IDENTITY_PUBLIC_LEN);
 	memcpy(batch->receipt.contract, delivery->letter->contract, PROTO_UID_LEN);
 	batch->receipt.time = time(NULL);
+	vouch_for(ingest, batch);
 	if (ingest_file_keep(ingest->file, batch, &error)) {
 		log_error("%s", error.text);
-		/* also the second of two in this letter is not here */
-		for (i = 0; i < delivery->count; i++)
-			if (twice(delivery, delivery->digest[i]))
-				delivery->states[i] = PROTO_ACK_ERROR;
-		batch->receipt.nr_digests = 0;
+		new_are(delivery, 0);
 		return;
 	}
+	new_are(delivery, batch->receipt.id);
 	for (i = 0; i < batch->receipt.nr_digests; i++)
 		ingest->bytes += batch->len[i];
 	ingest->stats.receipts++;
 	if (ingest->taken)
 		ingest->taken(batch, ingest->data);
+	if (!ingest->bucket)
+		return;
+	ingest_file_name(batch->receipt.id, name);
+	ingest_bucket_add(ingest->bucket, name);
 }
 
 /* --- What is answered --- */
 
-static int send_receipt(struct client *client, const struct ingest_receipt *receipt)
+static int send_receipt(struct client *client, int64_t id)
 {
 	struct proto_letter letter = { .type = PROTO_RECEIPT };
 	struct cs_error error = { "" };
+	struct ingest_receipt receipt;
 
-	memcpy(letter.receipt.destination, receipt->destination, CS_ADDR_LEN);
-	memcpy(letter.receipt.deliverer, receipt->deliverer, IDENTITY_PUBLIC_LEN);
-	memcpy(letter.receipt.contract, receipt->contract, PROTO_UID_LEN);
-	letter.receipt.port = receipt->port;
-	letter.receipt.time = receipt->time;
-	letter.receipt.digests = receipt->digests[0];
-	letter.receipt.nr_digests = receipt->nr_digests;
+	if (ingest_file_receipt(client->ingest->file, id, &receipt, &error)) {
+		log_error("%s", error.text);
+		return -EIO;
+	}
+	/* who brought a message first gets its receipt, again if it comes again; others do not */
+	if (memcmp(receipt.deliverer, client->public, IDENTITY_PUBLIC_LEN))
+		return 0;
+	memcpy(letter.receipt.destination, receipt.destination, CS_ADDR_LEN);
+	memcpy(letter.receipt.deliverer, receipt.deliverer, IDENTITY_PUBLIC_LEN);
+	memcpy(letter.receipt.contract, receipt.contract, PROTO_UID_LEN);
+	letter.receipt.port = receipt.port;
+	letter.receipt.time = receipt.time;
+	letter.receipt.digests = receipt.digests[0];
+	letter.receipt.nr_digests = receipt.nr_digests;
 	if (receipt_sign(&letter.receipt, client->ingest->identity, &error)) {
 		log_error("%s", error.text);
 		return -EIO;
@@ -368,81 +435,193 @@ static int send_receipt(struct client *client, const struct ingest_receipt *rece
 	return wired_send(client->wired, &letter);
 }
 
-static int send_receipts(struct delivery *delivery)
+static bool is_here(const struct answer *answer, size_t i)
 {
-	struct client *client = delivery->client;
-	struct ingest_receipt receipt;
-	struct cs_error error = { "" };
+	return answer->states[i] <= PROTO_ACK_KNOWN;
+}
+
+/* Does a message before it have the same receipt? */
+static bool has_receipt(const struct answer *answer, size_t i)
+{
+	size_t j;
+
+	for (j = 0; j < i; j++)
+		if (is_here(answer, j) && answer->receipts[j] == answer->receipts[i])
+			return true;
+	return false;
+}
+
+static int send_receipts(const struct answer *answer)
+{
 	int rc = 0;
 	size_t i;
 
-	for (i = 0; !rc && i < delivery->nr_receipts; i++) {
-		rc = ingest_file_receipt(client->ingest->file, delivery->receipts[i], &receipt,
-					 &error);
-		if (rc)
-			log_error("%s", error.text);
-		else
-			rc = send_receipt(client, &receipt);
-	}
-	if (!rc && delivery->batch.receipt.nr_digests)
-		rc = send_receipt(client, &delivery->batch.receipt);
+	for (i = 0; !rc && i < answer->count; i++)
+		if (is_here(answer, i) && !has_receipt(answer, i))
+			rc = send_receipt(answer->client, answer->receipts[i]);
 	return rc;
 }
 
 /* A notice of all that is here now, so that who holds it drops it. */
-static int send_cancel(struct delivery *delivery)
+static int send_cancel(const struct answer *answer)
 {
 	struct proto_letter letter = { .type = PROTO_CANCEL };
 	uint8_t digests[PROTO_BATCH_MAX][CS_DIGEST_LEN];
+	struct client *client = answer->client;
 	size_t i, n = 0;
 
-	for (i = 0; i < delivery->count; i++)
-		if (delivery->states[i] <= PROTO_ACK_KNOWN)
-			memcpy(digests[n++], delivery->digest[i], CS_DIGEST_LEN);
+	for (i = 0; i < answer->count; i++)
+		if (is_here(answer, i))
+			memcpy(digests[n++], answer->digests[i], CS_DIGEST_LEN);
 	if (!n)
 		return 0;
 	letter.cancel.digests = digests[0];
 	letter.cancel.nr_digests = n;
-	letter.cancel.expiry = delivery->expiry;
-	if (notice_sign(&letter.cancel, delivery->client->ingest->identity))
+	letter.cancel.expiry = answer->expiry;
+	if (notice_sign(&letter.cancel, client->ingest->identity))
 		return -EIO;
-	return wired_send(delivery->client->wired, &letter);
+	return wired_send(client->wired, &letter);
 }
 
-static int send_ack(struct delivery *delivery)
+static int send_ack(const struct answer *answer)
 {
 	struct proto_letter letter = {
 		.type = PROTO_ACK,
-		.ack.batch = delivery->letter->batch,
-		.ack.states = delivery->states,
-		.ack.nr_states = delivery->count,
+		.ack.batch = answer->number,
+		.ack.states = answer->states,
+		.ack.nr_states = answer->count,
 	};
 	size_t i;
 
-	for (i = 0; i < delivery->count; i++)
-		delivery->client->ingest->stats.states[delivery->states[i]]++;
-	return wired_send(delivery->client->wired, &letter);
+	for (i = 0; i < answer->count; i++)
+		answer->client->ingest->stats.states[answer->states[i]]++;
+	return wired_send(answer->client->wired, &letter);
+}
+
+/* The client may be gone afterwards. */
+static void say(const struct answer *answer)
+{
+	struct client *client = answer->client;
+	int rc;
+
+	rc = send_receipts(answer);
+	if (!rc)
+		rc = send_cancel(answer);
+	if (!rc)
+		rc = send_ack(answer);
+	if (rc)
+		turn_away(client, rc == -ENOBUFS ? "it does not read what it is answered" :
+						   "it can't be answered");
+}
+
+/* --- Answers that wait for the bucket --- */
+
+static bool waits(const struct answer *answer, size_t i)
+{
+	return is_here(answer, i) &&
+	       ingest_file_waits(answer->client->ingest->file, answer->receipts[i]);
+}
+
+static bool any_waits(const struct answer *answer)
+{
+	size_t i;
+
+	for (i = 0; i < answer->count; i++)
+		if (!has_receipt(answer, i) && waits(answer, i))
+			return true;
+	return false;
+}
+
+static void say_held(struct answer *held)
+{
+	struct answer answer = *held;
+
+	answer_free(held);
+	say(&answer);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *data)
+{
+	struct answer *answer = data;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = 0; i < answer->count; i++)
+		if (waits(answer, i))
+			answer->states[i] = PROTO_ACK_ERROR;
+	say_held(answer);
+}
+
+static void hold(const struct answer *answer)
+{
+	static const struct timeval wait = { ANSWER_SECONDS, 0 };
+	struct client *client = answer->client;
+	struct answer *held = malloc(sizeof(*held));
+
+	if (!held) {
+		turn_away(client, "out of memory");
+		return;
+	}
+	*held = *answer;
+	held->late = evtimer_new(client->ingest->base, on_late, held);
+	if (!held->late || evtimer_add(held->late, &wait)) {
+		if (held->late)
+			event_free(held->late);
+		free(held);
+		turn_away(client, "out of memory");
+		return;
+	}
+	held->next = client->answers;
+	client->answers = held;
+	client->nr_answers++;
+}
+
+/* An answer that has waited for this receipt last. */
+static struct answer *find_held(const struct ingest *ingest, int64_t receipt)
+{
+	const struct client *client;
+	struct answer *answer;
+	size_t i;
+
+	for (client = ingest->clients; client; client = client->next)
+		for (answer = client->answers; answer; answer = answer->next)
+			for (i = 0; i < answer->count; i++)
+				if (answer->receipts[i] == receipt && is_here(answer, i) &&
+				    !any_waits(answer))
+					return answer;
+	return NULL;
+}
+
+static void on_in_bucket(void *data, const char *name)
+{
+	int64_t receipt = strtoll(name, NULL, 16);
+	struct ingest *ingest = data;
+	struct answer *answer;
+
+	while ((answer = find_held(ingest, receipt)))
+		say_held(answer);
 }
 
 static void on_deliver(struct client *client, const struct proto_deliver *deliver)
 {
 	static struct delivery delivery; /* large, and used by one at a time */
-	int rc;
 
+	if (client->nr_answers >= ANSWERS_MAX) {
+		turn_away(client, "it brings more and more before it is answered");
+		return;
+	}
 	memset(&delivery, 0, sizeof(delivery));
-	delivery.client = client;
+	delivery.answer.client = client;
+	delivery.answer.number = deliver->batch;
 	delivery.letter = deliver;
 	client->ingest->stats.deliveries++;
 	sort_all(&delivery);
 	keep_new(&delivery);
-	rc = send_receipts(&delivery);
-	if (!rc)
-		rc = send_cancel(&delivery);
-	if (!rc)
-		rc = send_ack(&delivery);
-	if (rc)
-		turn_away(client, rc == -ENOBUFS ? "it does not read what it is answered" :
-						   "it can't be answered");
+	if (client->ingest->bucket && any_waits(&delivery.answer))
+		hold(&delivery.answer);
+	else
+		say(&delivery.answer);
 }
 
 static void on_letter(void *data, const struct proto_letter *letter)
@@ -621,6 +800,10 @@ int ingest_open(struct ingest **ingest, struct event_base *base, const struct co
 	rc = ingest_file_open(&new->file, path, new->config.inbox, error);
 	if (!rc)
 		rc = ingest_file_bytes(new->file, &new->bytes, error);
+	if (!rc && *new->config.vouch.key)
+		rc = ingest_vouch_open(&new->vouch, &new->config, identity, error);
+	if (!rc && *new->config.bucket.url)
+		rc = ingest_bucket_open(&new->bucket, base, &new->config, on_in_bucket, new, error);
 	new->tls = rc ? NULL : wired_tls(identity, error);
 	new->resume = evtimer_new(base, on_resume, new);
 	new->expire = evtimer_new(base, on_expire, new);
@@ -650,9 +833,8 @@ void ingest_close(struct ingest *ingest)
 	if (!ingest)
 		return;
 	while ((client = ingest->clients)) {
-		ingest->clients = client->next;
 		wired_free(client->wired);
-		free(client);
+		client_free(client);
 	}
 	if (ingest->listener)
 		evconnlistener_free(ingest->listener);
@@ -661,6 +843,8 @@ void ingest_close(struct ingest *ingest)
 	if (ingest->expire)
 		event_free(ingest->expire);
 	SSL_CTX_free(ingest->tls);
+	ingest_bucket_close(ingest->bucket);
+	ingest_vouch_close(ingest->vouch);
 	ingest_file_close(ingest->file);
 	free(ingest);
 }

@@ -17,7 +17,7 @@
  * @refused: connections that were turned away
  * @deliveries: letters with messages
  * @states: of messages, by enum proto_ack_state
- * @receipts: that were signed for the first time
+ * @receipts: that were made; with a bucket they are signed when it has the messages
  */
 struct ingest_stats {
 	uint64_t	connections;

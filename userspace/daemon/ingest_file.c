@@ -20,6 +20,10 @@
  * On opening, a .part whose number the database knows is renamed, and any other removed: whoever
  * brought it was not told, and brings it again. So a message that was acknowledged is there once.
  *
+ * With a bucket (ingest_bucket.c) the inbox is a spool: what is in it is not where it belongs yet,
+ * and nobody is told before it has gone. Names are not used again in a bucket either: the numbers of
+ * a new database begin with the time.
+ *
  * One process, one thread; the database is locked as long as it is open.
  */
 #include <dirent.h>
@@ -34,6 +38,7 @@
 
 #include "daemon/ingest_file.h"
 #include "daemon/log.h"
+#include "daemon/vouch.h"
 #include "lib/file.h"
 
 #define APPLICATION	0x4353494e	/* "CSIN" */
@@ -79,7 +84,10 @@ static const struct sqlfile_schema schema = {
 		"CREATE TABLE digests (digest BLOB PRIMARY KEY,"
 		" receipt INTEGER NOT NULL REFERENCES receipts (id), n INTEGER NOT NULL)"
 		" STRICT, WITHOUT ROWID;"
-		"CREATE UNIQUE INDEX digests_receipt ON digests (receipt, n)",
+		"CREATE UNIQUE INDEX digests_receipt ON digests (receipt, n);"
+		/* not those of a database that was lost */
+		"INSERT INTO sqlite_sequence (name, seq)"
+		" VALUES ('receipts', CAST(strftime('%s') AS INTEGER) << 24)",
 	.sql = sql,
 	.nr_sql = sizeof(sql) / sizeof(*sql),
 };
@@ -111,6 +119,45 @@ static int64_t number_of(const char *name, const char *suffix)
 		return 0;
 	id = strtoull(name, &end, 16);
 	return id > INT64_MAX ? 0 : (int64_t)id;
+}
+
+/**
+ * ingest_file_is_whole() - is this the name of a file of the inbox that does not change any more?
+ * @entry: of a directory
+ *
+ * Return: whether it is.
+ */
+int ingest_file_is_whole(const struct dirent *entry)
+{
+	return number_of(entry->d_name, WHOLE) != 0 || vouch_is_name(entry->d_name);
+}
+
+/**
+ * ingest_file_name() - the name of the file that has the messages of a receipt
+ * @id: number of the receipt
+ * @name: gets it
+ */
+void ingest_file_name(int64_t id, char name[INGEST_FILE_NAME])
+{
+	snprintf(name, INGEST_FILE_NAME, "%0*" PRIx64 WHOLE, NAME_LEN, (uint64_t)id);
+}
+
+/**
+ * ingest_file_waits() - are the messages of a receipt in the inbox?
+ * @file: open
+ * @id: number of the receipt
+ *
+ * Return: whether they are; if that can't be found out, they are.
+ */
+bool ingest_file_waits(const struct ingest_file *file, int64_t id)
+{
+	char path[PATH_MAX];
+
+	name_of(file, id, PART, path);
+	if (!access(path, F_OK) || errno != ENOENT)
+		return true;
+	name_of(file, id, WHOLE, path);
+	return !access(path, F_OK) || errno != ENOENT;
 }
 
 static int known(struct ingest_file *file, int64_t id, struct cs_error *error)

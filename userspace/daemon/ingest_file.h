@@ -48,6 +48,9 @@ struct ingest_batch {
 	size_t			len[PROTO_BATCH_MAX];
 };
 
+#define INGEST_FILE_NAME	64	/* room for a name */
+
+struct dirent;
 struct ingest_file;
 
 int ingest_file_open(struct ingest_file **file, const char *path, const char *inbox,
@@ -61,6 +64,9 @@ int ingest_file_receipt(struct ingest_file *file, int64_t id, struct ingest_rece
 int ingest_file_keep(struct ingest_file *file, struct ingest_batch *batch,
 		     struct cs_error *error);
 int ingest_file_expire(struct ingest_file *file, uint64_t now, struct cs_error *error);
+int ingest_file_is_whole(const struct dirent *entry);
+void ingest_file_name(int64_t id, char name[INGEST_FILE_NAME]);
+bool ingest_file_waits(const struct ingest_file *file, int64_t id);
 int ingest_file_bytes(struct ingest_file *file, uint64_t *bytes, struct cs_error *error);
 
 #endif /* CSD_INGEST_FILE_H */

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/util.h>
 #include <openssl/evp.h>
 
 #include "daemon/policy.h"
@@ -32,6 +33,7 @@
 #define PER_CENT	100
 #define PLAN_VERSION	1
 #define PLAN_FILE_MAX	512
+#define BACKOFF_MOST	300		/* seconds */
 #define SUM_LEN		32		/* SHA-256 */
 
 static const struct {
@@ -604,4 +606,21 @@ bool policy_bucket_take(struct policy_bucket *bucket, uint64_t units, uint64_t n
 	if (__builtin_add_overflow(tat, cost, &bucket->tat))
 		bucket->tat = UINT64_MAX;
 	return true;
+}
+
+/**
+ * policy_backoff() - how long to leave somebody alone who does not answer
+ * @failures: times that he did not before, one after the other
+ *
+ * Return: ns: 1, 2, 4 and so on up to 300 seconds, half of which is left to chance.
+ */
+uint64_t policy_backoff(unsigned int failures)
+{
+	uint64_t seconds = failures < 9 ? 1ull << failures : BACKOFF_MOST;
+	uint32_t chance;
+
+	if (seconds > BACKOFF_MOST)
+		seconds = BACKOFF_MOST;
+	evutil_secure_rng_get_bytes(&chance, sizeof(chance));
+	return seconds * NSEC_PER_SEC / 2 + seconds * NSEC_PER_SEC / 2 * chance / UINT32_MAX;
 }

@@ -104,4 +104,6 @@ struct policy_bucket {
 void policy_bucket_set(struct policy_bucket *bucket, uint64_t rate, uint64_t now_ns);
 bool policy_bucket_take(struct policy_bucket *bucket, uint64_t units, uint64_t now_ns);
 
+uint64_t policy_backoff(unsigned int failures);
+
 #endif /* CSD_POLICY_H */

@@ -11,6 +11,8 @@
  *	fingerprint <SHA-256 of the DER, sixteen groups of four digits>
  *	check <first eight bytes of SHA-256 of all lines before, their ends included>
  *
+ * The card of who sends has no address and no port, and says "key ed25519".
+ *
  * Lines end with a line feed; a carriage return before it, which mail adds, is taken as well. A
  * card has one form: what was read is printed again and has to be the same text. Cards may follow
  * one another in a file: a recipient's and their provider's.
@@ -39,10 +41,17 @@
 #define CHECK_LEN	8
 #define FILE_MAX	(16 * 1024)
 #define VERSION_LINE	"crowdshare card 1"
+#define KEY_SENDER	"key ed25519"
 
 static const char *const roles[] = {
 	[CS_ROLE_RECIPIENT] = "recipient",
 	[CS_ROLE_PROVIDER] = "provider",
+	[CS_ROLE_SENDER] = "sender",
+};
+
+/* RFC 8410: what stands before an Ed25519 key in its SubjectPublicKeyInfo */
+static const uint8_t ed25519_head[] = {
+	0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 };
 
 /**
@@ -93,6 +102,18 @@ static size_t append(char *text, size_t len, const char *format, ...)
 	return len;
 }
 
+static size_t print_head(const struct cs_card *card, char text[CS_CARD_TEXT_MAX])
+{
+	size_t len = append(text, 0, VERSION_LINE "\nrole %s\n", roles[card->role]);
+	char address[INET6_ADDRSTRLEN];
+
+	if (card->role == CS_ROLE_SENDER)
+		return append(text, len, KEY_SENDER "\n");
+	inet_ntop(AF_INET6, card->address, address, sizeof(address));
+	return append(text, len, "address %s\nport %u\nkey rsa %u\n", address, card->port,
+		      card->bits);
+}
+
 /**
  * cs_card_print() - the text of a card
  * @card: the card
@@ -102,17 +123,15 @@ static size_t append(char *text, size_t len, const char *format, ...)
  */
 size_t cs_card_print(const struct cs_card *card, char text[CS_CARD_TEXT_MAX])
 {
-	char address[INET6_ADDRSTRLEN], fingerprint[CS_FINGERPRINT_TEXT];
+	char fingerprint[CS_FINGERPRINT_TEXT];
 	unsigned char base64[BASE64_MAX + 1];
 	char digits[2 * CHECK_LEN + 1];
 	uint8_t hash[CS_FINGERPRINT_LEN];
 	size_t len = 0, base64_len, i;
 
-	inet_ntop(AF_INET6, card->address, address, sizeof(address));
 	cs_card_fingerprint(card, fingerprint);
 	base64_len = EVP_EncodeBlock(base64, card->key, card->key_len);
-	len = append(text, len, VERSION_LINE "\nrole %s\naddress %s\nport %u\nkey rsa %u\n",
-		     roles[card->role], address, card->port, card->bits);
+	len = print_head(card, text);
 	for (i = 0; i < base64_len; i += BASE64_LINE)
 		len = append(text, len, "%.*s\n", BASE64_LINE, base64 + i);
 	len = append(text, len, "fingerprint %s\n", fingerprint);
@@ -198,11 +217,13 @@ static int read_head(struct cs_card *card, struct text *text, struct cs_error *e
 	word = next_line(text, "role ", error);
 	if (!word)
 		return -EBADMSG;
-	for (role = CS_ROLE_RECIPIENT; role <= CS_ROLE_PROVIDER; role++)
+	for (role = CS_ROLE_RECIPIENT; role <= CS_ROLE_SENDER; role++)
 		if (!strcmp(word, roles[role]))
 			card->role = role;
 	if (!card->role)
-		return refuse(text, error, "is neither of a recipient nor of a provider");
+		return refuse(text, error, "is of no recipient, provider or sender");
+	if (card->role == CS_ROLE_SENDER)
+		return 0;
 	word = next_line(text, "address ", error);
 	if (!word)
 		return -EBADMSG;
@@ -216,14 +237,19 @@ static int read_head(struct cs_card *card, struct text *text, struct cs_error *e
 	return 0;
 }
 
-/* The key in base64; its length follows from the bits that the card says it has. */
-static int read_key(struct cs_card *card, struct text *text, struct cs_error *error)
+/* What kind of key it is, and how long. */
+static int read_kind(struct cs_card *card, struct text *text, struct cs_error *error)
 {
-	unsigned char base64[BASE64_MAX + 1];
-	uint8_t der[BASE64_MAX / 4 * 3];
 	const char *word;
-	size_t n, len;
 
+	if (card->role == CS_ROLE_SENDER) {
+		word = next_line(text, KEY_SENDER, error);
+		if (!word || *word)
+			return word ? refuse(text, error, "is no kind of key") : -EBADMSG;
+		card->bits = 8 * CS_PUBLIC_LEN;
+		card->key_len = sizeof(ed25519_head) + CS_PUBLIC_LEN;
+		return 0;
+	}
 	word = next_line(text, "key rsa ", error);
 	if (!word)
 		return -EBADMSG;
@@ -234,6 +260,20 @@ static int read_key(struct cs_card *card, struct text *text, struct cs_error *er
 				    "card: its key has %u bits: only %d to %d are taken",
 				    card->bits, CS_RSA_BITS_MIN, CS_RSA_BITS_MAX);
 	card->key_len = card->bits / 8 + DER_AROUND;
+	return 0;
+}
+
+/* The key in base64; its length follows from what the card says of it. */
+static int read_key(struct cs_card *card, struct text *text, struct cs_error *error)
+{
+	unsigned char base64[BASE64_MAX + 1];
+	uint8_t der[BASE64_MAX / 4 * 3];
+	int rc = read_kind(card, text, error);
+	const char *word;
+	size_t n, len;
+
+	if (rc)
+		return rc;
 	len = (card->key_len + 2) / 3 * 4;
 	for (n = 0; n < len; n += BASE64_LINE) {
 		word = next_line(text, "", error);
@@ -256,6 +296,9 @@ static int check_key(struct cs_card *card, struct cs_error *error)
 	unsigned int bits = 0;
 	EVP_PKEY *key;
 
+	if (card->role == CS_ROLE_SENDER)
+		return memcmp(card->key, ed25519_head, sizeof(ed25519_head)) ?
+		       cs_error_set(error, -EBADMSG, "card: its key is not an Ed25519 key") : 0;
 	key = cs_rsa_public(card->key, card->key_len, &bits, &why);
 	if (!key)
 		return cs_error_set(error, -EINVAL, "card: %s", why.text);
@@ -348,6 +391,29 @@ int cs_card_new(struct cs_card *card, const struct cs_private *key, enum cs_role
 	memcpy(card->address, address, CS_ADDR_LEN);
 	memcpy(card->key, key->der, key->der_len);
 	memcpy(card->fingerprint, key->fingerprint, CS_FINGERPRINT_LEN);
+	return 0;
+}
+
+/**
+ * cs_card_sender() - the card of who sends
+ * @card: gets it
+ * @public: the Ed25519 key that signs
+ * @error: gets the reason of a failure
+ *
+ * Return: 0, or -EIO if OpenSSL has no SHA-256.
+ */
+int cs_card_sender(struct cs_card *card, const uint8_t public[CS_PUBLIC_LEN],
+		   struct cs_error *error)
+{
+	*card = (struct cs_card){
+		.role = CS_ROLE_SENDER,
+		.bits = 8 * CS_PUBLIC_LEN,
+		.key_len = sizeof(ed25519_head) + CS_PUBLIC_LEN,
+	};
+	memcpy(card->key, ed25519_head, sizeof(ed25519_head));
+	memcpy(card->key + sizeof(ed25519_head), public, CS_PUBLIC_LEN);
+	if (sha256(card->key, card->key_len, card->fingerprint))
+		return cs_error_set(error, -EIO, "OpenSSL has no SHA-256");
 	return 0;
 }
 

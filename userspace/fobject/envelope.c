@@ -29,6 +29,7 @@
 #include <openssl/crypto.h>
 
 #include "fobject/envelope.h"
+#include "fobject/erasure.h"
 #include "lib/cbor.h"
 
 #define VERSION			1
@@ -126,6 +127,25 @@ static void get_times(struct cbor_reader *reader, uint64_t *created, uint64_t *e
 	*expiry = cbor_get_uint(reader, CS_TIME_MAX);
 	if (!reader->wrong && *expiry <= *created)
 		reader->wrong = "says that it expired before it was made";
+}
+
+/**
+ * cs_envelope_chunk() - the chunk of an envelope, out of one of its messages
+ * @message: a message from whoever; of an envelope each has all of it
+ * @chunk: gets it, payload without MAC many bytes
+ *
+ * Return: whether it may be one, as far as its header tells.
+ */
+bool cs_envelope_chunk(const struct cs_message *message, uint8_t chunk[CS_SLICE_MAX])
+{
+	const uint8_t *have[CS_SLICES_MAX] = { NULL };
+
+	if (message->k != 1 || message->n > CS_SLICES_MAX || message->index >= message->n ||
+	    message->length <= CS_MAC_LEN ||
+	    message->chunk_length + CS_MAC_LEN != message->length)
+		return false;
+	have[message->index] = message->payload;
+	return !cs_erasure_restore(1, message->n, message->chunk_length, chunk, have);
 }
 
 /**

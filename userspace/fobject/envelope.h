@@ -14,6 +14,7 @@
 
 #include "fobject/cipher.h"
 #include "fobject/rsa.h"
+#include "lib/message.h"
 
 /* numbers of chunks; the content follows */
 #define CS_CHUNK_RECIPIENT	0
@@ -56,7 +57,7 @@ struct cs_envelope {
  * @account: of the sender with the provider, UTF-8; may be empty
  * @account_len: bytes of @account
  * @signed_by: the sender says who he is: @sender and @signature hold
- * @sender: public key of the sender's node
+ * @sender: public key of the sender, that of his card
  * @signature: Ed25519, over cs_terms_signed()
  */
 struct cs_terms {
@@ -77,6 +78,7 @@ struct cs_terms {
 
 size_t cs_terms_signed(const struct cs_terms *terms, uint8_t data[CS_TERMS_SIGNED_MAX]);
 
+bool cs_envelope_chunk(const struct cs_message *message, uint8_t chunk[CS_SLICE_MAX]);
 int cs_envelope_seal(const struct cs_envelope *envelope, EVP_PKEY *key, uint8_t *chunk,
 		     size_t len);
 int cs_envelope_open(struct cs_envelope *envelope, const struct cs_private *key,

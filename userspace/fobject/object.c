@@ -274,15 +274,6 @@ void cs_object_clean_up(struct cs_get *get, const char *hex)
 	}
 }
 
-/* The envelope's chunk out of one of its messages: k is 1, so each has all of it. */
-static bool envelope_chunk(const struct cs_message *parsed, uint8_t *chunk)
-{
-	const uint8_t *have[CS_SLICES_MAX] = { NULL };
-
-	have[parsed->index] = parsed->payload;
-	return !cs_erasure_restore(1, parsed->n, parsed->length - CS_MAC_LEN, chunk, have);
-}
-
 /* An object of an envelope, if it is one of ours, or NULL; nothing is written. */
 static struct object *make(struct cs_get *get, const struct cs_message *parsed, int *result,
 			   struct cs_error *error)
@@ -298,7 +289,7 @@ static struct object *make(struct cs_get *get, const struct cs_message *parsed, 
 	object->fd = -1;
 	object->last = UINT64_MAX;
 	memcpy(object->chunk_id, parsed->chunk_id, CS_CHUNK_ID_LEN);
-	rc = envelope_chunk(parsed, chunk) ?
+	rc = cs_envelope_chunk(parsed, chunk) ?
 	     cs_envelope_open(&object->envelope, get->options.key, chunk,
 			      parsed->length - CS_MAC_LEN, error) : -ENOENT;
 	if (!rc)

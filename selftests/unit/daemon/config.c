@@ -21,6 +21,10 @@
 
 #define TOP	"../../../"	/* the test may also be started from the top of the tree */
 #define PORTS	"ports = ( { interface = \"wlan0\"; } );\n"
+#define BUCKET(url)	"ingest = { inbox = \"/i\"; bucket = { access-key-file = \"/a\"; " \
+			"secret-key-file = \"/s\"; url = \"" url "\"; }; };"
+#define BAD_URL(url)	"f:2: ingest.bucket.url: \"" url "\" is not a URL as " \
+			"\"https://host/bucket/prefix\", of letters, digits and \"-._~\""
 #define MIB	(1ull << 20)
 
 static void parse_ok(struct config *config, const char *text)
@@ -358,11 +362,63 @@ static void test_bad_gateway(void **state)
 		{ PORTS "ingest = { inbox = \"/i\"; listen = \"[::1]:0\"; };",
 		  "f:2: ingest.listen: \"[::1]:0\" is not an IPv6 address and a port, as "
 		  "\"[::]:7475\"" },
+		{ PORTS "ingest = { inbox = \"/i\"; bucket = { url = \"https://h/b\"; }; };",
+		  "f:2: ingest.bucket: \"access-key-file\" is missing" },
+		{ PORTS BUCKET("http://192.0.2.1/b"), "f:2: ingest.bucket.url: "
+		  "\"http://192.0.2.1/b\" is in plain: https://, or a loopback address" },
+		{ PORTS BUCKET("http://localhost.example/b"), "f:2: ingest.bucket.url: "
+		  "\"http://localhost.example/b\" is in plain: https://, or a loopback address" },
+		{ PORTS BUCKET("ftp://h/b"), BAD_URL("ftp://h/b") },
+		{ PORTS BUCKET("https://h"), BAD_URL("https://h") },
+		{ PORTS BUCKET("https://h/"), BAD_URL("https://h/") },
+		{ PORTS BUCKET("https:///b"), BAD_URL("https:///b") },
+		{ PORTS BUCKET("https://h/b/"), BAD_URL("https://h/b/") },
+		{ PORTS BUCKET("https://h/b//c"), BAD_URL("https://h/b//c") },
+		{ PORTS BUCKET("https://h/b/../c"), BAD_URL("https://h/b/../c") },
+		{ PORTS BUCKET("https://h/b c"), BAD_URL("https://h/b c") },
+		{ PORTS BUCKET("https://h/b%20c"), BAD_URL("https://h/b%20c") },
+		{ PORTS BUCKET("https://h/b?x"), BAD_URL("https://h/b?x") },
+		{ PORTS BUCKET("https://u:p@h/b"), BAD_URL("https://u:p@h/b") },
+		{ PORTS BUCKET("https://h:0/b"), BAD_URL("https://h:0/b") },
+		{ PORTS BUCKET("https://h:65536/b"), BAD_URL("https://h:65536/b") },
+		{ PORTS BUCKET("https://h:1x/b"), BAD_URL("https://h:1x/b") },
+		{ PORTS BUCKET("https://[::1/b"), BAD_URL("https://[::1/b") },
+		{ PORTS BUCKET("https://[]x/b"), BAD_URL("https://[]x/b") },
+		{ PORTS BUCKET("https://h/b\"; region = \"EU"), "f:2: ingest.bucket.region: a region "
+		  "has small letters, digits and '-', as \"eu-west-1\"" },
 		{ PORTS "ingest = { inbox = \"/i\"; rate = 65535; };",
 		  "f:2: ingest.rate: rate must be 0, no limit, or at least 64KiB" },
 	};
 	(void)state;
 	CHECK_BAD(bad);
+}
+
+static void test_bucket(void **state)
+{
+	static const char *const urls[] = {
+		"https://s3.example.org/b", "https://s3.example.org:9000/b/a/c.d-e_f~",
+		"https://[2001:db8::7]:443/b", "http://127.0.0.2:80/b", "http://[::1]:9/b",
+		"http://localhost/b",
+	};
+	const struct config_bucket *bucket;
+	struct config config;
+	char text[512];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
+		snprintf(text, sizeof(text), PORTS "ingest = { inbox = \"/i\"; bucket = { "
+			 "url = \"%s\"; access-key-file = \"/a\"; secret-key-file = \"/s\"; %s };"
+			 " };", urls[i], i ? "" : "region = \"eu-1\"; ca = \"/c\";");
+		parse_ok(&config, text);
+		bucket = &config.ingest.bucket;
+		assert_string_equal(bucket->url, urls[i]);
+		assert_string_equal(bucket->access_key, "/a");
+		assert_string_equal(bucket->secret_key, "/s");
+		assert_string_equal(bucket->region, i ? "us-east-1" : "eu-1");
+		assert_string_equal(bucket->ca, i ? "" : "/c");
+		config_free(&config);
+	}
 }
 
 static void test_gateway(void **state)
@@ -847,6 +903,7 @@ int main(void)
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_bad_gateway),
 		cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_bucket),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_cut_numbers),
 		cmocka_unit_test(test_values),

@@ -2,7 +2,8 @@
 /*
  * Unit tests of the ingest: over real TLS on the loopback, with clients that say whatever they
  * like. Each message is told what became of it; what was acknowledged is in the inbox, once, and in
- * one receipt, also when the ingest is killed at any moment.
+ * one receipt, also when the ingest is killed at any moment. With a bucket nothing is acknowledged
+ * that is not in the bucket; common/s3.py is one, which checks each signature by itself.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,10 +28,13 @@
 #include <cmocka.h>
 #include <openssl/err.h>
 
+#include <crowdshare/put.h>
+
 #include "daemon/ingest.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
 #include "daemon/receipt.h"
+#include "daemon/vouch.h"
 #include "daemon/wired.h"
 #include "lib/message.h"
 
@@ -45,6 +50,7 @@ static struct config config;
 static struct identity receiver, gateway[2];
 static struct ingest *ingest;
 static uint16_t port;
+static pid_t bucket; /* 0: there is none */
 static const uint8_t loopback[CS_ADDR_LEN] = { [15] = 1 };
 
 #define OK(call) do { \
@@ -64,7 +70,7 @@ static void run(unsigned int msec)
 
 static void configure(const char *more)
 {
-	char text[1024];
+	char text[2048];
 
 	snprintf(text, sizeof(text), "state = \"%s\"; ports = ();\n"
 		 "ingest = { listen = \"[::1]:1\"; inbox = \"%s/inbox\"; %s };", place, place,
@@ -103,6 +109,11 @@ static int tear_down(void **state)
 	(void)state;
 	if (ingest)
 		stop();
+	if (bucket) {
+		kill(bucket, SIGKILL);
+		waitpid(bucket, NULL, 0);
+		bucket = 0;
+	}
 	run(20);
 	return 0;
 }
@@ -223,7 +234,7 @@ static int tcp(void)
 /* Begins to shake hands as one of the gateways. */
 static void probe_begin(struct probe *probe, int who)
 {
-	static const struct wired_limits limits = { 10, 10, 10, 0 };
+	static const struct wired_limits limits = { 10, 10, 30, 0 };
 	struct cs_error error = { "" };
 	int fd = tcp();
 	SSL_CTX *tls;
@@ -364,6 +375,420 @@ static size_t in_inbox(const uint8_t *digest)
 	for (i = 0; i < nr_inbox; i++)
 		found += !memcmp(inbox[i], digest, CS_DIGEST_LEN);
 	return found;
+}
+
+/* --- A bucket --- */
+
+#define REGION	"eu-test-1"
+#define ACCESS	"AKIDTEST"
+#define SECRET	"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+static unsigned int bucket_port;
+static bool bucket_tls;
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", place, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* What it answers from now on: a status, or "hang". */
+static void bucket_says(const char *mode)
+{
+	write_file("mode", mode, 0600);
+}
+
+static void make_certificate(void)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), "cd '%s' && for name in server other; do "
+		 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+		 "-subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout $name.key "
+		 "-out $name.crt 2>$name.log || exit; cat $name.crt $name.key >$name.pem; done",
+		 place);
+	assert_int_equal(system(command), 0);
+}
+
+static void bucket_start(bool tls)
+{
+	char path[128], pem[128];
+	FILE *file = NULL;
+	int i;
+
+	bucket_says("200");
+	write_file("access", ACCESS "\n", 0600);
+	write_file("secret", SECRET "\n", 0600);
+	snprintf(pem, sizeof(pem), "%s/server.pem", place);
+	bucket_tls = tls;
+	if (tls)
+		make_certificate();
+	bucket = fork();
+	assert_true(bucket >= 0);
+	if (!bucket) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("python3", "python3", S3, place, REGION, ACCESS, SECRET,
+		       tls ? pem : NULL, NULL);
+		_exit(127);
+	}
+	snprintf(path, sizeof(path), "%s/port", place);
+	for (i = 0; i < 1000 && !file; i++) {
+		run(10);
+		file = fopen(path, "r");
+	}
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%u", &bucket_port), 1);
+	fclose(file);
+}
+
+static void bucket_stop(void)
+{
+	char path[128];
+
+	kill(bucket, SIGKILL);
+	waitpid(bucket, NULL, 0);
+	bucket = 0;
+	snprintf(path, sizeof(path), "%s/wrong", place);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Settings for it; @more stands within bucket {}. */
+static const char *with_bucket(const char *more)
+{
+	static char text[1024];
+
+	snprintf(text, sizeof(text), "bytes = \"1MiB\"; bucket = { "
+		 "url = \"http%s://127.0.0.1:%u/bucket/carol\"; region = \"" REGION "\"; "
+		 "access-key-file = \"%s/access\"; secret-key-file = \"%s/secret\"; %s };",
+		 bucket_tls ? "s" : "", bucket_port, place, place, more);
+	return text;
+}
+
+/* How many messages are in the bucket; all must be whole. */
+static size_t read_bucket(void)
+{
+	char path[128];
+
+	nr_inbox = 0;
+	snprintf(path, sizeof(path), "%s/bucket/carol", place);
+	if (!access(path, F_OK))
+		read_directory("bucket/carol");
+	return nr_inbox;
+}
+
+static void test_bucket(void **state)
+{
+	struct probe probe;
+	size_t i;
+
+	(void)state;
+	bucket_start(false);
+	start(with_bucket(""));
+	probe_connect(&probe, 0);
+	for (i = 0; i < 5; i++) {
+		make_all(i * PROTO_BATCH_MAX, PROTO_BATCH_MAX);
+		assert_true(deliver(&probe, PROTO_BATCH_MAX));
+		/* it is there when it is said to be, and nowhere else */
+		states_are(&probe, PROTO_BATCH_MAX, PROTO_ACK_NEW);
+		assert_int_equal(probe.nr_receipts, 1);
+		assert_int_equal(probe.cancelled, PROTO_BATCH_MAX);
+		assert_int_equal(read_bucket(), (i + 1) * PROTO_BATCH_MAX);
+		assert_int_equal(in_inbox(messages[0]), 1);
+		assert_int_equal(read_inbox(), 0);
+	}
+	assert_true(deliver(&probe, PROTO_BATCH_MAX));
+	states_are(&probe, PROTO_BATCH_MAX, PROTO_ACK_KNOWN);
+	assert_int_equal(probe.nr_receipts, 1);
+	assert_int_equal(read_bucket(), i * PROTO_BATCH_MAX);
+	probe_end(&probe);
+	bucket_stop();
+}
+
+/* Waits until the bucket has so many messages. */
+static void wait_for_bucket(size_t count)
+{
+	int i;
+
+	for (i = 0; i < 1000 && read_bucket() < count; i++)
+		run(10);
+	assert_int_equal(read_bucket(), count);
+}
+
+/*
+ * A bucket that does not take anything: what comes is in the spool, and nobody has a receipt. Who
+ * waits has it as soon as it does; who has gone, when he comes again.
+ */
+static void test_bucket_away(void **state)
+{
+	struct probe probe, other;
+	int i;
+
+	(void)state;
+	bucket_start(false);
+	bucket_says("503");
+	start(with_bucket(""));
+	probe_connect(&probe, 0);
+	make_all(0, 3);
+	assert_int_equal(send_batch(&probe, 3), 0);
+	run(500);
+	assert_int_equal(probe.acks + probe.nr_receipts + probe.cancelled, 0);
+	assert_int_equal(read_inbox(), 3);
+	assert_int_equal(read_bucket(), 0);
+	/* somebody else brings the same: neither is he told that it is there */
+	probe_connect(&other, 1);
+	assert_int_equal(send_batch(&other, 3), 0);
+	run(500);
+	assert_int_equal(other.acks + other.nr_receipts + other.cancelled, 0);
+	probe_end(&probe);
+	bucket_says("200");
+	for (i = 0; i < 5000 && !other.acks; i++)
+		run(1);
+	states_are(&other, 3, PROTO_ACK_KNOWN);
+	assert_int_equal(other.nr_receipts, 0);
+	wait_for_bucket(3);
+	assert_int_equal(read_inbox(), 0);
+	probe_connect(&probe, 0);
+	assert_true(deliver(&probe, 3));
+	states_are(&probe, 3, PROTO_ACK_KNOWN);
+	assert_int_equal(probe.nr_receipts, 1);
+	probe_end(&probe);
+	probe_end(&other);
+	bucket_stop();
+}
+
+/* A bucket that is silent: after a while who brings something is told to come again. */
+static void test_bucket_silent(void **state)
+{
+	struct probe probe;
+	int i;
+
+	(void)state;
+	bucket_start(false);
+	start(with_bucket(""));
+	probe_connect(&probe, 0);
+	make_all(0, 2);
+	assert_true(deliver(&probe, 2));
+	bucket_says("hang");
+	make_all(1, 2); /* the first of these is there */
+	assert_int_equal(send_batch(&probe, 2), 0);
+	for (i = 0; i < 250 && probe.acks < 2; i++)
+		run(100);
+	assert_int_equal(probe.acks, 2);
+	assert_int_equal(probe.states[0], PROTO_ACK_KNOWN);
+	assert_int_equal(probe.states[1], PROTO_ACK_ERROR);
+	assert_int_equal(probe.nr_receipts, 1);
+	assert_int_equal(probe.cancelled, 1);
+	/* who brings more and more is turned away */
+	for (i = 0; i < 20 && probe.wired; i++) {
+		make(messages[0], 100 + i);
+		send_batch(&probe, 1);
+		run(20);
+	}
+	assert_null(probe.wired);
+	assert_non_null(strstr(probe.why, "more and more"));
+	/* the next run finishes it */
+	stop();
+	bucket_says("200");
+	run(20);
+	start(with_bucket(""));
+	wait_for_bucket(3 + 8);
+	bucket_stop();
+}
+
+/* The spool has a bound. */
+static void test_bucket_full(void **state)
+{
+	struct probe probe;
+	uint64_t serial = 0;
+	size_t i;
+
+	(void)state;
+	bucket_start(false);
+	bucket_says("403");
+	start(with_bucket(""));
+	do {
+		probe_connect(&probe, 0);
+		for (i = 0; i < 8; i++, serial += PROTO_BATCH_MAX) {
+			make_all(serial, PROTO_BATCH_MAX);
+			assert_int_equal(send_batch(&probe, PROTO_BATCH_MAX), 0);
+			run(50);
+		}
+		assert_true(serial < 10000);
+		probe_end(&probe);
+		assert_true(nobody_is_left());
+	} while (read_inbox() * LEN <= (1 << 20) - LEN);
+	assert_true(nr_inbox * LEN <= 1 << 20);
+	probe_connect(&probe, 0);
+	make(messages[0], serial);
+	assert_true(deliver(&probe, 1));
+	states_are(&probe, 1, PROTO_ACK_FULL);
+	assert_int_equal(probe.nr_receipts, 0);
+	probe_end(&probe);
+	bucket_stop();
+}
+
+static void cant_start(const char *more, const char *why)
+{
+	struct cs_error error = { "" };
+
+	configure(with_bucket(more));
+	assert_int_not_equal(ingest_open(&ingest, base, &config, &receiver, NULL, NULL, &error), 0);
+	config_free(&config);
+	if (!strstr(error.text, why))
+		fail_msg("%s", error.text);
+}
+
+static void test_bucket_keys(void **state)
+{
+	(void)state;
+	bucket_start(false);
+	write_file("secret", SECRET "\n", 0640);
+	cant_start("", "lets others at this secret key");
+	write_file("secret", "two words\n", 0600);
+	cant_start("", "a key is one line, without blanks");
+	write_file("secret", "\n", 0600);
+	cant_start("", "a key is one line, without blanks");
+	write_file("secret", SECRET, 0600);
+	cant_start("ca = \"/nowhere\";", "/nowhere: No such file");
+	bucket_stop();
+}
+
+static void test_bucket_tls(void **state)
+{
+	struct probe probe;
+	char more[128];
+	int i;
+
+	(void)state;
+	bucket_start(true);
+	snprintf(more, sizeof(more), "ca = \"%s/other.crt\";", place);
+	for (i = 0; i < 2; i++) {
+		start(with_bucket(i ? more : ""));
+		probe_connect(&probe, 0);
+		if (!i)
+			make_all(0, 1);
+		assert_int_equal(send_batch(&probe, 1), 0);
+		run(700);
+		assert_int_equal(probe.acks, 0);
+		assert_int_equal(read_bucket(), 0);
+		probe_end(&probe);
+		stop();
+		run(20);
+	}
+	snprintf(more, sizeof(more), "ca = \"%s/server.crt\";", place);
+	start(with_bucket(more));
+	wait_for_bucket(1);
+	bucket_stop();
+}
+
+/* --- Vouching --- */
+
+static uint8_t object_messages[1 << 16];
+static size_t object_len, nr_object_messages;
+
+static int collect(const void *message, size_t len, void *arg)
+{
+	(void)arg;
+	assert_true(object_len + len <= sizeof(object_messages));
+	memcpy(object_messages + object_len, message, len);
+	object_len += len;
+	nr_object_messages++;
+	return 0;
+}
+
+static int sign_terms(const void *data, size_t len, uint8_t signature[CS_SIGNATURE_LEN], void *arg)
+{
+	size_t head = strlen(data) + 1;
+
+	return identity_sign(arg, data, (const char *)data + head, len - head, signature);
+}
+
+/* A provider's key, and the card of somebody whom he knows; settings for that. */
+static const char *with_vouch(struct cs_private **provider)
+{
+	char path[128], text[CS_CARD_TEXT_MAX];
+	static char more[2048];
+	struct cs_card sender;
+
+	snprintf(path, sizeof(path), "%s/senders", place);
+	mkdir(path, 0700);
+	OK(cs_card_sender(&sender, gateway[1].public, error));
+	cs_card_print(&sender, text);
+	write_file("senders/Bob.card", text, 0600);
+	snprintf(path, sizeof(path), "%s/provider.pem", place);
+	OK(cs_private_new(provider, 2048, error));
+	OK(cs_private_write(*provider, path, error));
+	snprintf(more, sizeof(more), "%s vouch = { key = \"%s\"; senders = \"%s/senders\"; };",
+		 with_bucket(""), path, place);
+	return more;
+}
+
+/* An object's messages, signed for by the other gateway's key, to this ingest. */
+static void make_object(const struct cs_private *provider, uint8_t object[CS_OBJECT_ID_LEN])
+{
+	struct cs_put_sender sender = {
+		.public = gateway[1].public, .sign = sign_terms, .arg = &gateway[1],
+	};
+	struct cs_card to, served;
+	struct cs_put_options options = {
+		.to = { &to, &served }, .sender = &sender, .now = time(NULL), .message = collect,
+	};
+	struct cs_put_result result;
+	int fds[2];
+
+	OK(cs_card_new(&to, provider, CS_ROLE_RECIPIENT, loopback, port, error));
+	OK(cs_card_new(&served, provider, CS_ROLE_PROVIDER, loopback, port, error));
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "hello", 5), 5);
+	close(fds[1]);
+	OK(cs_put_fd(&options, fds[0], "hello", &result, error));
+	close(fds[0]);
+	memcpy(object, result.object, CS_OBJECT_ID_LEN);
+}
+
+/* What lies beside the messages goes to the bucket with them. */
+static void test_vouch(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_DELIVER };
+	char name[VOUCH_FILE_NAME], path[256];
+	uint8_t object[CS_OBJECT_ID_LEN], data[VOUCH_MAX];
+	struct cs_private *provider;
+	struct vouch vouch;
+	struct probe probe;
+	FILE *file;
+	int i;
+
+	(void)state;
+	bucket_start(false);
+	start(with_vouch(&provider));
+	make_object(provider, object);
+	probe_connect(&probe, 0);
+	letter.deliver.messages = object_messages;
+	letter.deliver.len = object_len;
+	assert_int_equal(wired_send(probe.wired, &letter), 0);
+	for (i = 0; i < 5000 && !probe.acks; i++)
+		run(1);
+	states_are(&probe, nr_object_messages, PROTO_ACK_NEW);
+	vouch_name(object, name);
+	snprintf(path, sizeof(path), "%s/bucket/carol/%s", place, name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	OK(vouch_read(&vouch, data, fread(data, 1, sizeof(data), file), error));
+	fclose(file);
+	assert_string_equal(vouch.name, "Bob");
+	assert_memory_equal(vouch.ingest, receiver.public, IDENTITY_PUBLIC_LEN);
+	snprintf(path, sizeof(path), "%s/inbox/%s", place, name);
+	assert_int_equal(access(path, F_OK), -1);
+	probe_end(&probe);
+	cs_private_free(provider);
+	bucket_stop();
 }
 
 /* --- What becomes of messages --- */
@@ -622,14 +1047,17 @@ static void test_strangers(void **state)
 
 static pid_t child;
 
+static const char *child_more;
+
 static void child_start(void)
 {
 	child = fork();
 	assert_true(child >= 0);
 	if (child)
 		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	event_reinit(base);
-	start("");
+	start(child_more);
 	event_base_dispatch(base);
 	_exit(0);
 }
@@ -702,7 +1130,7 @@ static void note_states(const struct probe *probe, uint32_t first)
  * It is killed in the middle of a batch, which is brought again to the next one: as it is not known
  * whether it is there.
  */
-static void test_killed(void **state)
+static void killed(void)
 {
 	static const uint8_t none[IDENTITY_SIGNATURE_LEN];
 	static uint8_t all[4096][CS_DIGEST_LEN];
@@ -713,7 +1141,8 @@ static void test_killed(void **state)
 	char taken[32];
 	int good;
 
-	(void)state;
+	memset(acknowledged, 0, sizeof(acknowledged));
+	memset(receipted, 0, sizeof(receipted));
 	start(""); /* for a port that is free */
 	stop();
 	run(20);
@@ -734,7 +1163,8 @@ static void test_killed(void **state)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 		usleep(random() % (took + 1));
 		child_kill();
-		take_inbox(kills);
+		if (!bucket)
+			take_inbox(kills);
 		run(10);
 		cut += !probe.nr_states;
 		note_states(&probe, serial);
@@ -750,8 +1180,11 @@ static void test_killed(void **state)
 	child_kill();
 	probe_end(&probe);
 	start("");
-	read_inbox();
-	for (kills = 0; kills <= KILLS; kills++) {
+	if (bucket)
+		read_bucket();
+	else
+		read_inbox();
+	for (kills = 0; kills <= KILLS && !bucket; kills++) {
 		snprintf(taken, sizeof(taken), "taken/%u", kills);
 		read_directory(taken);
 	}
@@ -763,6 +1196,23 @@ static void test_killed(void **state)
 	}
 	print_message("%u messages, %u kills, %u of them before an answer\n", serial, kills + 1,
 		      cut);
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	child_more = "";
+	killed();
+}
+
+/* Killed between the bucket and the spool: what was acknowledged is in the bucket, once. */
+static void test_bucket_killed(void **state)
+{
+	(void)state;
+	bucket_start(false);
+	child_more = with_bucket("");
+	killed();
+	bucket_stop();
 }
 
 static void *identity_at(struct identity *identity, const char *name)
@@ -786,6 +1236,14 @@ int main(void)
 		TEST(test_other_letters),
 		TEST(test_strangers),
 		TEST(test_killed),
+		TEST(test_bucket),
+		TEST(test_bucket_away),
+		TEST(test_bucket_silent),
+		TEST(test_bucket_full),
+		TEST(test_bucket_keys),
+		TEST(test_bucket_tls),
+		TEST(test_bucket_killed),
+		TEST(test_vouch),
 	};
 	char command[128];
 	int rc;

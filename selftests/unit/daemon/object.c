@@ -21,6 +21,9 @@
 #include "common/tempdir.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
+#include "fobject/envelope.h"
+#include "lib/hex.h"
+#include "lib/message.h"
 
 #define MB		1000000
 #define PATIENCE	120000
@@ -542,6 +545,107 @@ static int find_cli(const char *argv0)
 	return 1;
 }
 
+/* --- What the provider is told --- */
+
+struct told {
+	struct cs_private	*key;
+	uint8_t			object[CS_OBJECT_ID_LEN];
+	struct cs_terms		terms;
+	unsigned int		envelopes;
+};
+
+static int look_at(uint64_t number, const struct store_item *item, void *data)
+{
+	uint8_t chunk[CS_SLICE_MAX];
+	struct cs_cipher *cipher;
+	struct cs_message parsed;
+	struct told *told = data;
+	struct store_item whole;
+	struct cs_terms terms;
+
+	(void)number;
+	if (store_get(nodes[0].daemon.store, item->digest, &whole) ||
+	    cs_message_parse(whole.message, whole.size, &parsed) ||
+	    !cs_envelope_chunk(&parsed, chunk) ||
+	    cs_terms_open(&terms, told->key, chunk, parsed.chunk_length, NULL))
+		return 0;
+	assert_int_equal(cs_cipher_new_blind(&cipher, terms.transport), 0);
+	if (!memcmp(cs_cipher_object(cipher), told->object, CS_OBJECT_ID_LEN)) {
+		told->terms = terms;
+		told->envelopes++;
+	}
+	cs_cipher_free(cipher);
+	return 0;
+}
+
+/* Is what was put last signed with the key of this card? */
+static bool is_signed(struct told *told, const struct cs_card *card)
+{
+	const size_t head = sizeof(CS_TERMS_CONTEXT);
+	uint8_t data[CS_TERMS_SIGNED_MAX];
+	struct cs_terms *terms = &told->terms;
+	char id[33];
+	size_t len;
+
+	id_of(id);
+	cs_unhex(id, told->object, sizeof(told->object));
+	store_commit(nodes[0].daemon.store, NULL);
+	told->envelopes = 0;
+	assert_int_equal(store_each_after(nodes[0].daemon.store, 0, look_at, told), 0);
+	assert_true(told->envelopes > 0);
+	if (!terms->signed_by)
+		return false;
+	len = cs_terms_signed(terms, data);
+	assert_memory_equal(terms->sender, card->key + card->key_len - CS_PUBLIC_LEN,
+			    CS_PUBLIC_LEN);
+	assert_true(identity_verify(terms->sender, CS_TERMS_CONTEXT, data + head, len - head,
+				    terms->signature));
+	return true;
+}
+
+static void test_signed(void **state)
+{
+	struct told told = { NULL };
+	struct cs_card card;
+	char path[128];
+
+	(void)state;
+	start(0);
+	start(1);
+	make_card(1);
+	ends(0, 0, "id new --role provider --bits 2048 --key provider.pem");
+	ends(0, 0, "id export --role provider --key provider.pem --address 2001:db8::7");
+	shell("cp home0/out provider.card && echo hello >home0/letter");
+	snprintf(path, sizeof(path), "%s/home0/provider.pem", dir);
+	assert_int_equal(cs_private_read(&told.key, path, NULL), 0);
+	/* without a key nobody is named */
+	ends(0, 0, "put letter --to ../1.card --provider ../provider.card");
+	assert_false(is_signed(&told, &card));
+	ends(0, 0, "id new --role sender");
+	ends(0, 0, "id export --role sender");
+	shell("cp home0/out sender.card");
+	snprintf(path, sizeof(path), "%s/sender.card", dir);
+	assert_int_equal(cs_card_read(&card, path, CS_ROLE_SENDER, NULL), 0);
+	ends(0, 0, "put letter --to ../1.card --provider ../provider.card");
+	assert_true(is_signed(&told, &card));
+	ends(0, 0, "put letter --to ../1.card --provider ../provider.card --anonymous");
+	assert_false(is_signed(&told, &card));
+	/* another key than the one at home */
+	ends(0, 0, "id new --role sender --key work.pem");
+	ends(0, 0, "id export --role sender --key work.pem");
+	shell("cp home0/out sender.card");
+	assert_int_equal(cs_card_read(&card, path, CS_ROLE_SENDER, NULL), 0);
+	ends(0, 0, "put letter --to ../1.card --provider ../provider.card --sender work.pem");
+	assert_true(is_signed(&told, &card));
+	ends(2, 0, "put letter --to ../1.card --provider ../provider.card --sender none.pem");
+	says("none.pem: No such file");
+	ends(2, 0, "put letter --to ../1.card --sender work.pem");
+	says("--sender is for a provider");
+	ends(2, 0, "put letter --to ../1.card --sender work.pem --anonymous");
+	says("exclude each other");
+	cs_private_free(told.key);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -555,6 +659,7 @@ int main(int argc, char **argv)
 		TEST(test_full),
 		TEST(test_replicas), TEST(test_loss),
 		TEST(test_no_permission),
+		TEST(test_signed),
 	};
 
 	if (argc < 1 || find_cli(argv[0]))

@@ -145,7 +145,7 @@ static void test_other_forms(void **state)
 {
 	(void)state;
 	refused_with("card 1", "card 2", -EBADMSG, "version is '2'");
-	refused_with("recipient", "relay", -EBADMSG, "neither of a recipient");
+	refused_with("recipient", "relay", -EBADMSG, "of no recipient");
 	refused_with("2001:db8::7", "2001:db8:0::7", -EBADMSG, "changed");
 	refused_with("2001:db8::7", "2001:DB8::7", -EBADMSG, "changed");
 	refused_with("2001:db8::7", "::", -EBADMSG, "address");
@@ -316,6 +316,44 @@ static void test_default_size(void **state)
 	cs_private_free(key);
 }
 
+/* A sender's card has neither address nor port, and another kind of key. */
+static void test_sender(void **state)
+{
+	static const uint8_t public[CS_PUBLIC_LEN] = { 1, 2, 3 };
+	char text[2 * CS_CARD_TEXT_MAX], changed[CS_CARD_TEXT_MAX];
+	struct cs_error error;
+	struct cs_card card, again;
+	size_t len, i;
+
+	(void)state;
+	assert_int_equal(cs_card_sender(&card, public, &error), 0);
+	len = cs_card_print(&card, text);
+	assert_true(len > 0);
+	assert_int_equal(cs_card_parse(&again, text, len, NULL, &error), 0);
+	assert_memory_equal(&card, &again, sizeof(card));
+	for (i = 0; i < len; i++) {
+		memcpy(changed, text, len);
+		changed[i] ^= 1;
+		assert_int_not_equal(cs_card_parse(&again, changed, len, NULL, &error), 0);
+		assert_int_not_equal(cs_card_parse(&again, text, i, NULL, &error), 0);
+	}
+	/* with the key of another kind it is no card, though its check is right */
+	card.key[4] ^= 1;
+	EVP_Q_digest(NULL, "SHA256", NULL, card.key, card.key_len, card.fingerprint, NULL);
+	len = cs_card_print(&card, text);
+	assert_int_equal(cs_card_parse(&again, text, len, NULL, &error), -EBADMSG);
+	assert_non_null(strstr(error.text, "not an Ed25519 key"));
+	/* behind a recipient's */
+	assert_int_equal(cs_card_sender(&card, public, &error), 0);
+	strcpy(text, card_text(CS_ROLE_RECIPIENT));
+	cs_card_print(&card, text + strlen(text));
+	write_file(in_dir("both"), text, strlen(text));
+	assert_int_equal(cs_card_read(&again, in_dir("both"), CS_ROLE_SENDER, &error), 0);
+	assert_memory_equal(&card, &again, sizeof(card));
+	assert_int_equal(cs_card_read(&again, in_dir("both"), CS_ROLE_RECIPIENT, &error), 0);
+	assert_int_equal(cs_card_read(&again, in_dir("both"), CS_ROLE_PROVIDER, &error), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_other_forms),
 		cmocka_unit_test(test_other_keys),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_key_files),
 		cmocka_unit_test(test_weak_keys),
 		cmocka_unit_test(test_default_size),

@@ -91,6 +91,24 @@ static void test_cards(void **state)
 	same(v, "fingerprint", card.fingerprint, sizeof(card.fingerprint));
 }
 
+static void test_sender_card(void **state)
+{
+	json_t *v = json_object_get(vectors, "sender_card");
+	char printed[CS_CARD_TEXT_MAX];
+	struct cs_card card, again;
+
+	(void)state;
+	assert_int_equal(cs_card_parse(&card, text(v, "text"), strlen(text(v, "text")), NULL,
+				       NULL), 0);
+	assert_int_equal(card.role, CS_ROLE_SENDER);
+	same(v, "key", card.key, card.key_len);
+	same(v, "fingerprint", card.fingerprint, sizeof(card.fingerprint));
+	assert_int_equal(cs_card_sender(&again, card.key + card.key_len - CS_PUBLIC_LEN, NULL), 0);
+	assert_memory_equal(&card, &again, sizeof(card));
+	assert_true(cs_card_print(&again, printed) > 0);
+	assert_string_equal(printed, text(v, "text"));
+}
+
 static void test_keys(void **state)
 {
 	json_t *v = json_object_get(vectors, "keys"), *id;
@@ -300,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cards),
+		cmocka_unit_test(test_sender_card),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_erasure),
