@@ -8,8 +8,8 @@
 # Prints KTAP. Exit status 0: none failed, 1: some did.
 
 cd "$(dirname "$0")" || exit 2
-all=(kernel sessions community segment forward scale trade gateway refusals damage crash object files
-	via service)
+all=(kernel sessions community segment forward scale trade gateway refusals damage crash object
+	files via outage service)
 [ $# -gt 0 ] || set -- "${all[@]}"
 failed=0 number=0
 printf 'KTAP version 1\n1..%d\n' $#
