@@ -11,57 +11,11 @@
 #
 # Captured: all ports and devices; the wired network of the ingest.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/wired.sh"
 
-destination=2001:db8:7::7
-port=7475
-kills=25
-
-gets() { echo "market: { rates = ( { geohash = \"\"; rate = \"$1\"; } ); };"; }
-pays='offers: { max-price = "10"; budget = "1000"; };'
-
-# uplink NETWORK...: settings of a gateway that is at home there.
-uplink() {
-	echo "gateway: { interface = \"up0\"; destinations = ( \"2001:db8:7::/64\" ); batch = 8;
-		networks = ( $(printf '"%s"\n' "$@" | paste -sd ,) ); };"
-}
+kills=100
 
 send() { csmsg --to $destination --port $port --digests "$work/sent" "$@" a:cs0 || die csmsg; }
-
-# --- The ingest, in a namespace of its own ---
-
-ingest_conf() {
-	mkdir -p "$work/i"
-	cat >"$work/i/conf" <<-CONF
-		log = "debug";
-		identity = "$work/i/identity.key";
-		state = "$work/i";
-		ports = ( );
-		ingest: { listen = "[::]:$port"; inbox = "$work/i/inbox"; };
-	CONF
-}
-
-ingest() {
-	ip netns exec i crowdshared --ingest -c "$work/i/conf" 2>>"$work/i/log" &
-	daemon_pid[i]=$!
-}
-
-listens() { ip netns exec i ss -Htln "sport = :$port" | grep -q .; }
-
-# inbox: the digests of what it took, one a line, each verified.
-inbox() {
-	python3 - "$work/i/inbox" <<-END | sort
-		import glob, hashlib, sys
-		for name in glob.glob(sys.argv[1] + '/*.messages'):
-		    data = open(name, 'rb').read()
-		    while data:
-		        size = 120 + int.from_bytes(data[90:92], 'big')
-		        message, data = data[:size], data[size:]
-		        if hashlib.sha512(message[64:]).digest() != message[:64]:
-		            sys.exit(name + ': not what its digest says')
-		        print(message[:64].hex())
-	END
-}
 
 # took: exactly what a has sent so far, each once.
 took() {
@@ -70,12 +24,6 @@ took() {
 	[ ! -s "$work/diff" ]
 }
 
-# --- What the nodes know ---
-
-target() { get "$1" "[.targets[].$2] | add // 0" gateway; }
-target_is() { [ "$(target "$1" "$2")" = "$3" ]; }
-receipts() { get "$1" ".$2" receipts; }
-receipts_are() { [ "$(receipts "$1" "$2")" = "$3" ]; }
 delivered() { receipts_are a delivered "$1"; }
 
 none_holds() {
@@ -83,29 +31,6 @@ none_holds() {
 	for name; do
 		holds "$name" 0 || return 1
 	done
-}
-
-# moved NODE KIND PEER: contract, digest and millipoints of each such entry of its ledger.
-moved() {
-	cs "$1" -j ledger show | jq -r ".[] | select(.kind == \"$2\" and
-		.peer == \"$(address "$3")\") | [.contract, .digest, .amount] | @tsv" | sort
-}
-
-points() { awk '{ sum += $3 } END { print sum + 0 }' "$work/$1"; }
-
-# entries BUYER SELLER: of both ledgers, as $work/BUYER.KIND and $work/SELLER.KIND.
-entries() {
-	local kind
-	for kind in promised earned; do
-		moved "$1" $kind "$2" >"$work/$1.$kind"
-		moved "$2" $kind "$1" >"$work/$2.$kind"
-	done
-}
-
-# same BUYER SELLER: what one has promised and paid is what the other was promised and earned.
-same() {
-	entries "$1" "$2"
-	cmp "$work/$1.promised" "$work/$2.promised" && cmp "$work/$1.earned" "$work/$2.earned"
 }
 
 # paid BUYER SELLER COUNT: all that was promised was earned, once, and both say so.
@@ -126,13 +51,6 @@ unpaid() {
 	check "a and d: the ledgers agree" same a d
 	check "a and d: something was promised" test "$(points d.promised)" -gt 0
 	expect "a and d: nothing was earned" "$(grep -c . "$work/d.earned")" 0
-}
-
-verify() {
-	local name
-	for name in a b c d; do
-		cs $name ledger verify || return 1
-	done
 }
 
 # --- The tests ---
@@ -211,10 +129,10 @@ twice() {
 killed() {
 	local i load
 	ip -n a link set a-d down
-	send -S 3 -c 600 --rate 20 &
+	send -S 3 -c 600 --rate 10 &
 	load=$!
 	for ((i = 0; i < kills; i++)); do
-		sleep "$((RANDOM % 2)).$(printf %03d $((RANDOM % 1000)))"
+		sleep "0.$(printf %03d $((RANDOM % 1000)))"
 		running i || die "the ingest ended by itself: $(tail -n 1 "$work/i/log")"
 		stop i KILL
 		ingest
@@ -235,11 +153,7 @@ killed() {
 
 load_module
 network 'a b' 'b c' 'a d'
-bare i
-wires 'c up0 i net0 1500'
-ip -n c address add 2001:db8:7::1/64 dev up0
-ip -n i address add $destination/64 dev net0
-ip -n c route add default via $destination
+wired_up
 terms=contract
 conf a "$pays"
 conf b "$(gets 3) $pays"
@@ -260,7 +174,7 @@ killed
 settle a b c d
 captured
 rules "at most once on each port" 'repaired *-* out'
-check "all ledgers verify" verify
+check "all ledgers verify" verify a b c d
 for name in a b c d i; do
 	stop $name
 done

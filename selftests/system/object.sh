@@ -9,71 +9,11 @@
 #
 # Captured: both ports of b, whole.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/people.sh"
 
 lines=$(amount 4000 2500) # of 64 bytes
 name='families-of-the-village-2026.txt'
 account='alice-from-the-other-side'
-
-# user NODE ARGUMENT...: crowdshare, of the person there.
-user() { (cd "$work/home-$1" && HOME=$PWD XDG_STATE_HOME='' XDG_DATA_HOME='' cs "$@"); }
-
-# within SECONDS COMMAND...: which may be a function.
-within() {
-	local seconds=$1 pid
-	shift
-	"$@" &
-	pid=$!
-	ended() { ! kill -0 "$1"; }
-	wait_for "$seconds" ended $pid 2>/dev/null || {
-		kill $pid
-		echo "took more than $seconds s"
-		return 1
-	}
-	wait $pid
-}
-
-lossy() {
-	local pair
-	for pair in 'a a-b' 'b b-a' 'b b-c' 'c c-b'; do
-		# shellcheck disable=SC2086 # node and device
-		set -- $pair
-		tc -n "$1" qdisc add dev "$2" root netem loss 30% limit 10000 || die "no netem"
-	done
-}
-
-# Digits and letters, so that any part of a line is one of a kind, and can be looked for with grep.
-content() { base64 -w 63 /dev/urandom | head -n "$lines"; }
-
-# What must not be seen: parts of the content, the names, the fingerprint of the recipient.
-patterns() {
-	awk 'NR % 50 == 1 { print substr($0, NR / 50 % 47 + 1, 16) }' "$work/home-a/$name"
-	printf '%s\n' "${name:0:16}" "${name:16}" "${account:0:16}" "${account:9:16}"
-	grep -h fingerprint "$work/c.card" | cut -c 13-31
-}
-
-# shows FILE...: how many of the patterns are in the files.
-shows() { cat "$@" | LC_ALL=C grep -aoF -f "$work/patterns" | sort -u | wc -l; }
-
-# has_message FILE...: is a digest of what was sent in one of the files? One frame may be lost.
-has_message() {
-	local hex
-	while read -r hex; do
-		# shellcheck disable=SC2001 # two digits each
-		LC_ALL=C grep -qaP "$(sed 's/../\\x&/g' <<<"$hex")" "$@" && return
-	done < <(head -c 320 "$work/home-a/.local/state/crowdshare/sent/$id.ids" |
-		od -An -v -tx1 -w16 | tr -d ' ')
-	return 1
-}
-
-listen() {
-	local port
-	for port in b-a b-c; do
-		in_background ip netns exec b tcpdump -q -U -s 0 -i $port -w "$work/$port.pcap" \
-			2>"$work/$port.tcpdump"
-		wait_for 20 grep -q 'listening on' "$work/$port.tcpdump" || die "tcpdump"
-	done
-}
 
 cards() {
 	mkdir -p "$work/home-a" "$work/home-c"
@@ -172,8 +112,8 @@ done
 start a b c
 check "sessions" all_up a 1 b 2 c 1
 cards
-listen
-lossy
+listen b b-a b-c
+lossy 30 'a a-b' 'b b-a' 'b b-c' 'c c-b'
 put_file
 interrupted
 arrives

@@ -5,6 +5,7 @@
  *
  * Alice is at node 0, Bob at node 1, Carol at node 2; each has a home of her or his own.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/nodes.h"
+#include "common/random.h"
 #include "common/tempdir.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
@@ -27,6 +29,8 @@
 
 #define MB		1000000
 #define PATIENCE	120000
+#define KILLS		100
+#define KILL_MSEC	500	/* at most between two */
 
 static char cli[PATH_MAX + 32], dir[64], output[1 << 20];
 static pid_t running;
@@ -310,6 +314,66 @@ static void test_names(void **state)
 	assert_int_equal(end(0), 0);
 	ends(0, 0, "get --out in");
 	shell("test $(ls -A home0/in | wc -l) = 3 && test $(ls home0 | wc -l) = 3");
+}
+
+/* What a round sends: a file of some chunks, a tiny one, and a directory. */
+static void put_round(int round)
+{
+	shell("mkdir -p home0/sent/tree%d/sub && cd home0/sent && "
+	      "head -c 150000 /dev/urandom >file%d && echo %d >tiny%d && "
+	      "head -c 20000 /dev/urandom >tree%d/one && echo two >tree%d/sub/two",
+	      round, round, round, round, round, round);
+	ends(0, 0, "put sent/file%d --to ../1.card", round);
+	ends(0, 0, "put sent/tiny%d --to ../1.card", round);
+	ends(0, 0, "put sent/tree%d --to ../1.card", round);
+}
+
+static int delivered(void)
+{
+	char path[128];
+	int count = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/home1/in", dir);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		count++;
+	closedir(d);
+	return count - 2;
+}
+
+/*
+ * Who waits is killed at random while slices come in, again and again: each object appears, whole,
+ * and once.
+ */
+static void test_killed(void **state)
+{
+	int kills = 0, round;
+	uint64_t until;
+
+	(void)state;
+	start(0);
+	start(1);
+	make_card(1);
+	shell("mkdir home1/in");
+	nodes_pair(0, 1);
+	nodes[0].daemon.config.store.out = MB / 10; /* so that it takes a while */
+	for (round = 0; kills < KILLS; round++) {
+		put_round(round);
+		until = nodes_msec() + PATIENCE;
+		while (delivered() < 3 * (round + 1)) {
+			assert_true(nodes_msec() < until);
+			begin(1, "get --wait --out in");
+			nodes_run(random_word() % KILL_MSEC);
+			kill(running, SIGKILL);
+			kills += end(1) == 128 + SIGKILL;
+		}
+	}
+	print_message("# killed %d times on the way of %d objects\n", kills, 3 * round);
+	ends(1, 1, "get --out in");
+	says("nothing has arrived");
+	shell("diff -r home0/sent home1/in");
 }
 
 /* Who has another key sees nothing, and one key's state is not the other's. */
@@ -654,6 +718,7 @@ int main(int argc, char **argv)
 		TEST(test_round_trip),
 		TEST(test_names),
 		TEST(test_other_key),
+		TEST(test_killed),
 		TEST(test_via),
 		TEST(test_refusals),
 		TEST(test_full),
