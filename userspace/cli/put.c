@@ -497,21 +497,23 @@ static int put(struct cli *cli, struct args *args)
 	struct cs_put_result result;
 	struct words *words = &putting.words;
 	struct cs_error error = { "" };
+	unsigned long redundancy;
 	size_t i, replicas;
 	int rc;
 
 	take_words(args, words);
 	replicas = number(args, "--replicas", words->replicas, words->wait ? REPLICAS_DEFAULT : 0,
 			  1000);
-	putting.redundancy = redundancy_for(number(args, "--redundancy", words->redundancy,
-						   CS_REDUNDANCY_DEFAULT, CS_REDUNDANCY_MAX),
-					    least_loss(cli, args));
+	redundancy = number(args, "--redundancy", words->redundancy, CS_REDUNDANCY_DEFAULT,
+			    CS_REDUNDANCY_MAX);
 	read_cards(args, words->to, words->provider, &putting.to);
 	for (i = 0; i < words->nr_via; i++)
 		read_cards(args, words->via[i], NULL, &putting.via[i]);
 	options.now = time(NULL);
 	if (options.now < CLOCK_FLOOR)
 		args_die(args, "the clock of this node is not set: all would have expired");
+	/* nothing is asked of the daemon before all words are right */
+	putting.redundancy = redundancy_for(redundancy, least_loss(cli, args));
 	fill_options(&putting, &options, via, &sender);
 	putting.outbox = (struct outbox){
 		.cli = cli, .args = args,
