@@ -26,6 +26,7 @@
 #include "lib/hex.h"
 
 #define NOW	1800000000
+#define NAME	"B\303\266b"	/* UTF-8 */
 
 static void check(int ok, const char *what)
 {
@@ -258,7 +259,7 @@ static void put_vouch(struct cbor_writer *writer, size_t fields, const uint8_t *
 	cbor_put_bytes(writer, public, CS_PUBLIC_LEN);
 	cbor_put_bytes(writer, object, CS_OBJECT_ID_LEN);
 	cbor_put_bytes(writer, recipient.fingerprint, CS_FINGERPRINT_LEN);
-	cbor_put_text(writer, "B\xc3\xb6" "b", 4);
+	cbor_put_text(writer, NAME, strlen(NAME));
 	cbor_put_bytes(writer, sender.fingerprint, CS_FINGERPRINT_LEN);
 	cbor_put_uint(writer, NOW);
 }
@@ -277,7 +278,7 @@ static json_t *vouch_json(const uint8_t *object, const uint8_t *public, EVP_PKEY
 	cbor_put_bytes(&writer, signature, sizeof(signature));
 	return json_pack("{s:o, s:o, s:o, s:s, s:I}", "vouch", hex(all, writer.p - all), "ingest",
 			 hex(public, CS_PUBLIC_LEN), "object", hex(object, CS_OBJECT_ID_LEN),
-			 "name", "B\xc3\xb6" "b", "time", (json_int_t)NOW);
+			 "name", NAME, "time", (json_int_t)NOW);
 }
 
 static void entry(struct cs_manifest *manifest, struct cs_chunker *chunker, const char *path,

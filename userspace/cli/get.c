@@ -37,7 +37,8 @@
 
 static const char get_usage[] =
 	"Usage: crowdshare get [ ID ] [ --out DIR ] [ --key FILE ] [ --address ADDRESS ]\n"
-	"                      [ --from DIR [ --remove ] [ --ingest KEY ] ] [ --wait ] [ --replace ]\n"
+	"                      [ --from DIR [ --remove ] [ --ingest KEY ] ]\n"
+	"                      [ --wait ] [ --replace ]\n"
 	"Delivers what has arrived for the owner of the key, all of it or the object ID, into DIR\n"
 	"(if not given, here). A name that is taken there gets a number behind it; --replace\n"
 	"replaces files. --wait goes on until what is under way is whole. --from reads the inbox\n"
@@ -47,7 +48,8 @@ static const char get_usage[] =
 	"2 something is wrong.\n";
 
 static const char inbox_usage[] =
-	"Usage: crowdshare inbox [ --key FILE ] [ --address ADDRESS | --from DIR [ --ingest KEY ] ]\n"
+	"Usage: crowdshare inbox [ --key FILE ]\n"
+	"                        [ --address ADDRESS | --from DIR [ --ingest KEY ] ]\n"
 	"Lists what arrives, and what has arrived and waits for 'crowdshare get'. ADDRESS is the\n"
 	"one that the card names (if not given, this node's). --from and --ingest are as for\n"
 	"'crowdshare get'.\n";

@@ -2,8 +2,8 @@
 /*
  * The inbox of an ingest (daemon/ingest_file.c): a file for each delivery, NUMBER.messages, whole
  * and never changed, with messages one behind the other; NUMBER has 16 digits and grows. It is read
- * beside an ingest that runs. So is a copy of its bucket (daemon/ingest_bucket.c), in which a file may
- * appear after some with higher numbers: as many are read once more, which does no harm.
+ * beside an ingest that runs. So is a copy of its bucket (daemon/ingest_bucket.c), in which a file
+ * may appear after some with higher numbers: as many are read once more, which does no harm.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -84,7 +84,7 @@ static void each_in(const struct args *args, const char *path, ingested_cb take,
 }
 
 /**
- * ingested_each() - messages that an ingest took, the oldest first; a few that were read before, too
+ * ingested_each() - messages that an ingest took, the oldest first; a few that were read before
  * @args: for error messages
  * @read: gets the names of the files that were read now, instead of those that it had; to be freed
  *	with ingested_free()

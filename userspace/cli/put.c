@@ -33,16 +33,17 @@ static const char usage[] =
 	"Usage: crowdshare put { FILE | DIR | - } --to CARD [ --provider CARD ]\n"
 	"                      [ --via CARD ]... [ --lifetime TIME ] [ --redundancy N% ]\n"
 	"                      [ --hops N ] [ --max-price POINTS ] [ --account NAME ]\n"
-	"                      [ --name NAME ] [ --rate MBIT ] [ --sender FILE | --anonymous ]\n"
+	"                      [ --name NAME ] [ --rate MBIT ]\n"
+	"                      [ --sender FILE | --anonymous ]\n"
 	"                      [ --replicas N ] [ --wait TIME ]\n"
 	"Sends a file, a directory, or what comes on standard input, which --name gives a name,\n"
 	"and prints the id of the object. CARD is a file as 'crowdshare id export' prints it; if\n"
-	"it has the card of a provider, too, that one is told who sends: it is signed with your\n"
-	"sender's key, if there is one ('crowdshare id new --role sender'). TIME is such as 90min,\n"
-	"12h (if not given) or 3d; N% is how much is sent besides, so that as much may be lost\n"
-	"(20%). POINTS are what a provider is paid per MiB at most. --replicas and --wait have it\n"
-	"wait until N peers (3) have signed to hold all of it, or it was delivered, but at most\n"
-	"for a time (as long as it lives).\n";
+	"it has the card of a provider, too, that one is told who sends, signed with your\n"
+	"sender's key if there is one ('crowdshare id new --role sender'). TIME is such as\n"
+	"90min, 12h (if not given) or 3d; N% is how much is sent besides, so that as much may\n"
+	"be lost (20%). POINTS are what a provider is paid per MiB at most. --replicas and\n"
+	"--wait have it wait until N peers (3) have signed to hold all of it, or it was\n"
+	"delivered, but at most for a time (as long as it lives).\n";
 
 /**
  * struct words - what the command line says
@@ -379,7 +380,7 @@ static void remember(struct cli *cli, const struct putting *putting,
 	json_decref(record);
 }
 
-/* Signs what providers are told; the data begins with the context, which is part of what is signed. */
+/* Signs what providers are told; the data begins with the context, which is signed, too. */
 static int sign(const void *data, size_t len, uint8_t signature[CS_SIGNATURE_LEN], void *arg)
 {
 	size_t head = strlen(data) + 1;

@@ -330,7 +330,7 @@ static int begin(struct upload *upload, const char *path, struct cs_error *error
 	snprintf(copy, sizeof(copy), "%s", path);
 	snprintf(url, sizeof(url), "%s/%s", bucket->config.url, basename(copy));
 	upload->easy = curl_easy_init();
-	/* it is not a form. "Expect:" must not be taken out: libcurl 7.88 would sign it all the same */
+	/* "Expect:" is not taken out, as libcurl 7.88 would sign it all the same */
 	if (upload->easy && !add_hash(upload) &&
 	    !add_header(upload, "Content-Type: application/octet-stream"))
 		code = set_security(bucket, upload->easy);

@@ -482,8 +482,8 @@ int item_bucket(const struct reader *reader, const config_setting_t *setting,
 	if (rc)
 		return item_fail(reader, setting, rc == -EPERM ?
 				 "\"%s\" is in plain: https://, or a loopback address" :
-				 "\"%s\" is not a URL as \"https://host/bucket/prefix\", of letters, "
-				 "digits and \"-._~\"", is);
+				 "\"%s\" is not a URL as \"https://host/bucket/prefix\", "
+				 "of letters, digits and \"-._~\"", is);
 	strcpy(value_of(item, base), text);
 	return 0;
 }

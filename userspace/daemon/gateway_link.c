@@ -234,7 +234,8 @@ static void on_cancel(struct target *target, const struct proto_cancel *cancel)
 }
 
 /* What became of one message; not NULL: why it is to be brought again later. */
-static const char *on_state(struct target *target, const uint8_t *digest, enum proto_ack_state state)
+static const char *on_state(struct target *target, const uint8_t *digest,
+			    enum proto_ack_state state)
 {
 	static const char *const reasons[] = {
 		[PROTO_ACK_DIGEST] = "it is not what its digest says",

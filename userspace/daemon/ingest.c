@@ -13,9 +13,9 @@
  * What is told was committed before (ingest_file.c). The signature is made after that: it is the
  * same each time it is made, so it need not be kept.
  *
- * With a bucket the answer waits until the bucket has all that it acknowledges (ingest_bucket.c), and
- * not longer than a gateway waits for it: what is not there then can't be kept now, is brought again,
- * and is known when it comes.
+ * With a bucket the answer waits until the bucket has all that it acknowledges (ingest_bucket.c),
+ * and not longer than a gateway waits for it: what is not there then can't be kept now, is brought
+ * again, and is known when it comes.
  *
  * Here the messages end their way. What makes fobjects of them (userspace/fobject) takes them out
  * of the inbox, or is called as @taken; this file knows nothing of what is in them. Who sent an

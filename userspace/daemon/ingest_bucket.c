@@ -6,9 +6,9 @@
  *
  * Files go in the order of their names, so many at a time, and the next ones when all of these are
  * there: who reads the bucket remembers a name up to which he has read, and need not look further
- * back than that for one that came late (cli/ingested.c). A bucket that does not take a file is tried
- * again after 1, 2, 4 and so on up to 300 seconds; meanwhile the spool fills up, to the bound of the
- * inbox.
+ * back than that for one that came late (cli/ingested.c). A bucket that does not take a file is
+ * tried again after 1, 2, 4 and so on up to 300 seconds; meanwhile the spool fills up, to the bound
+ * of the inbox.
  *
  * So many names wait in memory and no more; when they are done the directory is read again.
  */

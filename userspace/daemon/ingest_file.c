@@ -21,8 +21,8 @@
  * brought it was not told, and brings it again. So a message that was acknowledged is there once.
  *
  * With a bucket (ingest_bucket.c) the inbox is a spool: what is in it is not where it belongs yet,
- * and nobody is told before it has gone. Names are not used again in a bucket either: the numbers of
- * a new database begin with the time.
+ * and nobody is told before it has gone. Names are not used again in a bucket either: the numbers
+ * of a new database begin with the time.
  *
  * One process, one thread; the database is locked as long as it is open.
  */

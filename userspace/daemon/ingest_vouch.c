@@ -5,17 +5,18 @@
  * Who sends tells the provider, in an envelope of the provider's own, who he is, and signs that
  * together with the object's secret and the recipient. With the provider's RSA key it is opened
  * here. If the key that signed is on a card in the directory of senders, a vouching (vouch.c) is
- * written into the inbox, beside the messages, under the object's id: the file's name is what the
- * sender is called. The recipient shows it if the ingest's key has signed it. Relays see none of it.
+ * written into the inbox, beside the messages, under the object's id; the card's file is named
+ * after the sender. The recipient shows it if the ingest's key has signed it. Relays see none of
+ * it.
  *
  * The provider can't read the content: the recipient's envelope is for another key.
  *
- * Any message of a chunk of one slice may be the envelope; to find out costs an operation with the
- * private key, 2 ms or more, in which nothing else is done. So only so many a second are tried; who
- * floods the ingest can keep others from being vouched for, and their messages from nothing.
+ * Any message of a chunk of one slice may be the envelope; to find out costs an operation with
+ * the private key, 2 ms or more, in which nothing else is done. So only so many a second are
+ * tried: a flood can keep others from being vouched for, and not from being received.
  *
- * The directory is looked at again when it has changed: cards are added and removed while the ingest
- * runs. One thread, no lock.
+ * The directory is looked at again when it has changed: cards are added and removed while the
+ * ingest runs. One thread, no lock.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -602,7 +602,8 @@ static void test_cards(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 	trouble("never overwritten", "id new --key %s", command);
 	trouble("out of range: 2048 to 4096", "id new --key %s/x --bits 1024", dir);
-	trouble("none of 'recipient', 'provider' and 'sender'", "id new --key %s/x --role relay", dir);
+	trouble("none of 'recipient', 'provider' and 'sender'", "id new --key %s/x --role relay",
+		dir);
 	trouble("'--days' is not an option here", "id new --days 1");
 	trouble("--address", "-c /nonexistent id export --key %s --address nowhere", command);
 	trouble("out of range: 1 to 65535", "id export --key %s --address fd00::1 --port 0",

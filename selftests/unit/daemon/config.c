@@ -384,8 +384,9 @@ static void test_bad_gateway(void **state)
 		{ PORTS BUCKET("https://h:1x/b"), BAD_URL("https://h:1x/b") },
 		{ PORTS BUCKET("https://[::1/b"), BAD_URL("https://[::1/b") },
 		{ PORTS BUCKET("https://[]x/b"), BAD_URL("https://[]x/b") },
-		{ PORTS BUCKET("https://h/b\"; region = \"EU"), "f:2: ingest.bucket.region: a region "
-		  "has small letters, digits and '-', as \"eu-west-1\"" },
+		{ PORTS BUCKET("https://h/b\"; region = \"EU"),
+		  "f:2: ingest.bucket.region: a region has small letters, digits "
+		  "and '-', as \"eu-west-1\"" },
 		{ PORTS "ingest = { inbox = \"/i\"; rate = 65535; };",
 		  "f:2: ingest.rate: rate must be 0, no limit, or at least 64KiB" },
 	};

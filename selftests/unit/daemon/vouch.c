@@ -490,12 +490,13 @@ static void test_get(void **state)
 /* In a bucket a file may appear some numbers late. */
 static void test_late(void **state)
 {
+	static const unsigned int numbers[] = { 107, 99, 110 };
 	uint8_t object[CS_OBJECT_ID_LEN];
 	int i;
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		number = (unsigned int[]){ 107, 99, 110 }[i];
+		number = numbers[i];
 		put(&recipient_card, NULL, false, object);
 		fill_inbox();
 		assert_int_equal(run("get --key %s/recipient.pem --from inbox%s", top,
@@ -542,8 +543,8 @@ static void test_get_forged(void **state)
 		} else {
 			write_file(in_place("inbox/%s", to), messages[0], MESSAGE_MAX);
 		}
-		assert_int_equal(run("inbox --key %s/recipient.pem --from inbox --ingest ingest.pub",
-				     top), 0);
+		assert_int_equal(run("inbox --key %s/recipient.pem --from inbox "
+				     "--ingest ingest.pub", top), 0);
 		assert_true(says("letter") && !says("Bob") && says("who sent it is not shown"));
 	}
 }
