@@ -54,6 +54,7 @@ struct band {
  * @commit: timer that commits what was added
  * @committing: it runs
  * @changed: how much is not committed
+ * @added: messages were added since the last commit
  * @expire: timer that drops what has expired
  * @in: what is taken over sessions
  * @out: what is given, over sessions and under contracts
@@ -65,6 +66,7 @@ struct intake {
 	struct event		*commit;
 	bool			committing;
 	unsigned int		changed;
+	bool			added;
 	struct event		*expire;
 	struct band		in;
 	struct band		out;
@@ -94,6 +96,9 @@ static void on_commit(evutil_socket_t fd, short what, void *data)
 	daemon->intake->changed = 0;
 	if (store_commit(daemon->store, &error))
 		complain(daemon, &error);
+	if (daemon->intake->added)
+		sync_changed(daemon);
+	daemon->intake->added = false;
 }
 
 static void look_at_band(struct band *band)
@@ -192,6 +197,7 @@ static enum store_result keep(struct daemon *daemon, const struct store_item *it
 		complain(daemon, error);
 	if (result != STORE_ADDED)
 		return result;
+	daemon->intake->added = true;
 	intake_changed(daemon);
 	gateway_message(daemon, item);
 	if (item->flags & STORE_LOCAL)

@@ -21,6 +21,9 @@
  * the queue of the peer; of what is lacking only as much is wanted as may come in a second, and
  * more of it each second. A new round has both begin anew: what it finds is what is still lacking.
  *
+ * Messages that came, or were sent, are a reason for a round a moment later: on a link that loses
+ * frames it shows which. On one that is known to lose none it waits until it is due.
+ *
  * Where so much is lost that TCP hardly gets on, messages are given in frames, to the peer alone,
  * and a round soon after shows which of them got lost. After SYNC_FRAMES of those a message goes
  * over the session all the same: the peer's kernel may know what its daemon lacks.
@@ -54,6 +57,10 @@
 #define EARLY		8	/* an eighth less is wanted than may come: it is no even stream */
 #define PUMP_FRAMES	4	/* 10 Mbit/s: frames do not wait for each other as a session does */
 #define LOOK_SECONDS	2
+#define SOON_SYMBOLS	8	/* of a round that will most likely find nothing, or little */
+#define SOON_SECONDS	1	/* after the last message that came */
+#define SOON_MOST	5	/* or the first, when they do not stop */
+#define SOON_LOSS	2	/* per mille: what a good link loses can wait */
 
 static bool leads(const struct peer *peer)
 {
@@ -143,11 +150,13 @@ static void lead(struct peer *peer)
 {
 	struct proto_letter letter = { .type = PROTO_RECONCILE };
 	struct sync *sync = &peer->sync;
+	bool soon = sync->changed;
 
 	evutil_secure_rng_get_bytes(letter.symbols.salt, sizeof(letter.symbols.salt));
 	sync->round++;
 	sync->leading = true;
 	sync->again = false;
+	sync->changed = 0;
 	sync->began = daemon_ticks();
 	if (snapshot(peer, letter.symbols.salt)) {
 		log_warning("%s: not reconciled: out of memory, or the store is damaged",
@@ -155,7 +164,7 @@ static void lead(struct peer *peer)
 		end_round(peer);
 		return;
 	}
-	send_symbols(peer, &letter, FIRST_SYMBOLS);
+	send_symbols(peer, &letter, soon ? SOON_SYMBOLS : FIRST_SYMBOLS);
 }
 
 /* Tells whether a round has to wait for another one, which may have died. */
@@ -497,6 +506,7 @@ static void begin_following(struct peer *peer)
 
 	sync->first = NULL;
 	sync->leading = false;
+	sync->changed = 0;
 	sync->decoded = 0;
 	/* unless the other side has given up */
 	if (now - sync->began < LEAD_SECONDS * SECOND) {
@@ -507,6 +517,15 @@ static void begin_following(struct peer *peer)
 			follow(peer, &first);
 	}
 	free((void *)first.symbols);
+}
+
+/* Who does not lead asks for a round by a MORE of nothing. */
+static void ask_for_round(struct peer *peer)
+{
+	struct proto_letter ask = { .type = PROTO_MORE };
+
+	peer->sync.changed = 0;
+	session_send(peer->session, &ask);
 }
 
 /* The next round is due, or the one under way has died. */
@@ -532,6 +551,8 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 		lead(peer);
 	else if (sync->first)
 		begin_following(peer);
+	else if (sync->changed)
+		ask_for_round(peer);
 	schedule(peer, peer->daemon->config.store.reconcile, 0);
 }
 
@@ -710,17 +731,46 @@ void sync_stop(struct peer *peer)
 /**
  * sync_now() - reconcile at once, or as soon as the round under way has ended
  * @peer: with whom; nothing happens unless a session is there and it is free
- *
- * Who does not lead asks for it by a MORE of nothing.
  */
 void sync_now(struct peer *peer)
 {
-	struct proto_letter ask = { .type = PROTO_MORE };
-
 	if (!peer->session || !peer->sync.timer || peer->state != CROWDSHARE_PEER_FREE)
 		return;
 	if (leads(peer))
 		schedule(peer, 0, 0);
 	else
-		session_send(peer->session, &ask);
+		ask_for_round(peer);
+}
+
+/* A round a moment after the last change; by who follows only if the leader does not begin one. */
+static void soon(struct peer *peer)
+{
+	struct sync *sync = &peer->sync;
+	uint64_t now = daemon_ticks(), due = now + SOON_SECONDS * SECOND;
+	int loss = loss_permille(&peer->loss);
+
+	if (!peer->session || !sync->timer || peer->state != CROWDSHARE_PEER_FREE ||
+	    (loss >= 0 && loss < SOON_LOSS))
+		return;
+	if (!sync->changed)
+		sync->changed = now;
+	if (due > sync->changed + SOON_MOST * SECOND)
+		due = sync->changed + SOON_MOST * SECOND;
+	if (!leads(peer))
+		due += SOON_SECONDS * SECOND;
+	due = due > now ? due - now : 0;
+	if (due / SECOND < peer->daemon->config.store.reconcile)
+		schedule(peer, due / SECOND, due % SECOND / 1000);
+}
+
+/**
+ * sync_changed() - messages came into this node's store: others may lack them
+ * @daemon: whose
+ */
+void sync_changed(struct daemon *daemon)
+{
+	struct peer *peer;
+
+	for (peer = daemon->peers; peer; peer = peer->next)
+		soon(peer);
 }

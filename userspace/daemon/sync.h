@@ -12,6 +12,7 @@
 
 #include "daemon/idset.h"
 
+struct daemon;
 struct event;
 struct peer;
 struct reconcile;
@@ -26,6 +27,7 @@ struct reconcile;
  * @leading: this node began the round
  * @began: daemon_ticks() when it did, or heard of the other side last
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
+ * @changed: daemon_ticks() when this store first changed since the last round, 0: it did not
  * @decoded: symbols that came in this round
  * @lacking: ids of messages that the peer has and this node is still to ask for, PROTO_ID_LEN each
  * @nr_lacking: their number
@@ -57,6 +59,7 @@ struct sync {
 	bool			leading;
 	uint64_t		began;
 	struct event		*timer;
+	uint64_t		changed;
 	size_t			decoded;
 	bool			again;
 	uint8_t			*lacking;
@@ -87,5 +90,6 @@ void sync_start(struct peer *peer);
 void sync_stop(struct peer *peer);
 void sync_letter(struct peer *peer, const struct proto_letter *letter);
 void sync_now(struct peer *peer);
+void sync_changed(struct daemon *daemon);
 
 #endif /* CSD_SYNC_H */
