@@ -294,12 +294,13 @@ int ingest_bucket_open(struct ingest_bucket **to, struct event_base *base,
 
 static void free_all(struct entries *entries)
 {
-	struct entry *entry;
+	struct entry *entry = TAILQ_FIRST(entries), *next;
 
-	while ((entry = TAILQ_FIRST(entries))) {
-		TAILQ_REMOVE(entries, entry, next);
+	for (; entry; entry = next) {
+		next = TAILQ_NEXT(entry, next);
 		free(entry);
 	}
+	TAILQ_INIT(entries);
 }
 
 /**
