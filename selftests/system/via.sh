@@ -30,17 +30,18 @@ cards() {
 		die "no card"
 }
 
-# known ID FILE...: how often it is in the files, as it is or in hexadecimal digits.
+# known ID FILE...: how often an address or a fingerprint is in the files: its bytes, what is written
+# here, or its hexadecimal digits.
 known() {
 	python3 - "$@" <<-END
-		import re, sys
-		text = sys.argv[1].encode()
-		digits = re.sub(b'[ :]', b'', text)
+		import ipaddress, sys
+		text = sys.argv[1]
+		id = ipaddress.ip_address(text).packed if ':' in text else bytes.fromhex(text)
 		count = 0
 		for name in sys.argv[2:]:
 		    data = open(name, 'rb').read()
-		    count += data.count(bytes.fromhex(digits.decode()))
-		    count += sum(data.lower().count(each) for each in {text, digits})
+		    count += data.count(id)
+		    count += sum(data.lower().count(each) for each in {text.encode(), id.hex().encode()})
 		print(count)
 	END
 }
