@@ -26,6 +26,13 @@ install_module() {
 			"$modules/updates/crowdshare.ko" && depmod -a
 }
 
+# in_cgroup NAME COMMAND...: instead of this shell.
+in_cgroup() {
+	echo "$BASHPID" >"/sys/fs/cgroup/$1/cgroup.procs" || die "$1: no cgroup"
+	shift
+	exec "$@"
+}
+
 # router NAME: its file system is this guest's, with what was installed and what it writes itself.
 router() {
 	local root=$work/$1
@@ -33,9 +40,11 @@ router() {
 	make -s -C "$top/userspace" O="$top/build/userspace" DESTDIR="$root/root" PREFIX=/usr \
 		install >"$root/install.log" 2>&1 || die "$1: make install failed"
 	rm -rf "$root/root/etc/crowdshare" "$root/root/etc/machine-id"
+	# both would make the same cgroups in the one they share, and one of them would fail
+	mkdir "/sys/fs/cgroup/$1" || die "$1: no cgroup"
 	# two units that a container has no use for
-	systemd-nspawn -q -D "$root/root" --register=no --keep-unit --machine="$1" --boot \
-		--network-namespace-path="/run/netns/$1" --console=pipe --bind-ro=/lib/modules \
+	in_cgroup "$1" systemd-nspawn -q -D "$root/root" --register=no --keep-unit --boot \
+		--machine="$1" --network-namespace-path="/run/netns/$1" --console=pipe --bind-ro=/lib/modules \
 		--capability=CAP_NET_ADMIN,CAP_NET_RAW --hostname="$1" \
 		systemd.unit=multi-user.target systemd.mask=systemd-modules-load.service \
 		systemd.mask=networking.service </dev/null >"$root/console" 2>&1 &
