@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inbox of an ingest (daemon/ingest_file.c): a file for each delivery, NUMBER.messages, whole
- * and never changed, with messages one behind the other; NUMBER has 16 digits and grows. It is read
- * beside an ingest that runs. So is a copy of its bucket (daemon/ingest_bucket.c), in which a file
- * may appear after some with higher numbers: as many are read once more, which does no harm.
+ * The inbox of an ingest (daemon/ingest_file.c): a file for each delivery, NUMBER.messages, whole,
+ * with messages one behind the other; NUMBER has 16 digits and grows. It is read beside an ingest
+ * that runs, which may replace a file by one with other messages, so that who reads the files in
+ * their order, each at any time, misses no chunk (daemon/ingest_whole.c). So is a copy of its
+ * bucket (daemon/ingest_bucket.c), in which a file may appear after some with higher numbers: as
+ * many are read once more, which does no harm.
  */
 #include <dirent.h>
 #include <endian.h>

@@ -19,7 +19,8 @@
  *
  * Here the messages end their way. What makes fobjects of them (userspace/fobject) takes them out
  * of the inbox, or is called as @taken; this file knows nothing of what is in them. Who sent an
- * object the provider is told by an envelope of his own (ingest_vouch.c).
+ * object the provider is told by an envelope of his own (ingest_vouch.c), with which chunks are
+ * decoded in the inbox, too (ingest_whole.c).
  *
  * Clients are hostile: connections are limited in all and for each source, each step in time
  * (wired.c), bytes a second for each connection, bytes of the inbox in all. Who is turned away is
@@ -43,6 +44,7 @@
 #include "daemon/ingest.h"
 #include "daemon/ingest_bucket.h"
 #include "daemon/ingest_vouch.h"
+#include "daemon/ingest_whole.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
 #include "daemon/policy.h"
@@ -118,6 +120,7 @@ struct client {
  * @file: what is kept
  * @bucket: where it goes from the inbox; NULL: it is taken from there
  * @vouch: finds out who sent it; may be NULL
+ * @whole: decodes what is in the inbox; may be NULL
  * @bytes: in the inbox, at most: what was taken out since is not seen
  * @counted: seconds of the monotonic clock when that was looked at
  * @taken: is told of new messages
@@ -138,6 +141,7 @@ struct ingest {
 	struct ingest_file		*file;
 	struct ingest_bucket		*bucket;
 	struct ingest_vouch		*vouch;
+	struct ingest_whole		*whole;
 	uint64_t			bytes;
 	time_t				counted;
 	ingest_taken			taken;
@@ -400,6 +404,8 @@ static void keep_new(struct delivery *delivery)
 	ingest->stats.receipts++;
 	if (ingest->taken)
 		ingest->taken(batch, ingest->data);
+	if (ingest->whole)
+		ingest_whole_added(ingest->whole);
 	if (!ingest->bucket)
 		return;
 	ingest_file_name(batch->receipt.id, name);
@@ -804,6 +810,9 @@ int ingest_open(struct ingest **ingest, struct event_base *base, const struct co
 		rc = ingest_vouch_open(&new->vouch, &new->config, identity, error);
 	if (!rc && *new->config.bucket.url)
 		rc = ingest_bucket_open(&new->bucket, base, &new->config, on_in_bucket, new, error);
+	/* what goes to a bucket is gone before it could be whole */
+	if (!rc && *new->config.vouch.key && !new->bucket)
+		rc = ingest_whole_open(&new->whole, base, &new->config, error);
 	new->tls = rc ? NULL : wired_tls(identity, error);
 	new->resume = evtimer_new(base, on_resume, new);
 	new->expire = evtimer_new(base, on_expire, new);
@@ -844,6 +853,7 @@ void ingest_close(struct ingest *ingest)
 		event_free(ingest->expire);
 	SSL_CTX_free(ingest->tls);
 	ingest_bucket_close(ingest->bucket);
+	ingest_whole_close(ingest->whole);
 	ingest_vouch_close(ingest->vouch);
 	ingest_file_close(ingest->file);
 	free(ingest);

@@ -8,6 +8,7 @@
  *
  *	NUMBER.part		being written, or of a delivery that was never committed
  *	NUMBER.messages		whole and verified, to be taken: read and removed by whoever decodes
+ *				(the ingest may replace it, see ingest_whole.c)
  *
  * NUMBER is that of the receipt, in hexadecimal, and never used again. The order is what survives a
  * kill at any instruction:
@@ -130,6 +131,17 @@ static int64_t number_of(const char *name, const char *suffix)
 int ingest_file_is_whole(const struct dirent *entry)
 {
 	return number_of(entry->d_name, WHOLE) != 0 || vouch_is_name(entry->d_name);
+}
+
+/**
+ * ingest_file_number() - the number of the receipt whose messages a file has
+ * @name: of the file
+ *
+ * Return: it, 0: the file is another one.
+ */
+int64_t ingest_file_number(const char *name)
+{
+	return number_of(name, WHOLE);
 }
 
 /**

@@ -65,6 +65,7 @@ int ingest_file_keep(struct ingest_file *file, struct ingest_batch *batch,
 		     struct cs_error *error);
 int ingest_file_expire(struct ingest_file *file, uint64_t now, struct cs_error *error);
 int ingest_file_is_whole(const struct dirent *entry);
+int64_t ingest_file_number(const char *name);
 void ingest_file_name(int64_t id, char name[INGEST_FILE_NAME]);
 bool ingest_file_waits(const struct ingest_file *file, int64_t id);
 int ingest_file_bytes(struct ingest_file *file, uint64_t *bytes, struct cs_error *error);

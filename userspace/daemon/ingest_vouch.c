@@ -198,28 +198,45 @@ static bool is_recent(const struct ingest_vouch *vouch, const uint8_t id[CS_CHUN
 	return false;
 }
 
-/*
- * Opens a provider's envelope, which has to stand in the chunk that is its own: somebody else may
- * have put it elsewhere. The MAC is of who knows the secret in it.
+/**
+ * ingest_vouch_terms() - open a provider's envelope
+ * @terms: gets what is in it, which is secret
+ * @key: the provider's
+ * @message: that may be one; k is 1
+ *
+ * It has to stand in the chunk that is its own: somebody else may have put it elsewhere. The MAC is
+ * of who knows the secret in it.
+ *
+ * Return: the keys of the object that it is of, without that of the content; NULL: it is none.
  */
-static bool open_terms(struct ingest_vouch *vouch, const struct cs_message *message,
-		       struct cs_terms *terms, uint8_t object[CS_OBJECT_ID_LEN])
+struct cs_cipher *ingest_vouch_terms(struct cs_terms *terms, const struct cs_private *key,
+				     const struct cs_message *message)
 {
 	struct cs_cipher *cipher = NULL;
 	uint8_t chunk[CS_SLICE_MAX];
 	uint64_t number = 0;
-	bool ok;
 
 	if (!cs_envelope_chunk(message, chunk) ||
-	    cs_terms_open(terms, vouch->key, chunk, message->chunk_length, NULL) ||
+	    cs_terms_open(terms, key, chunk, message->chunk_length, NULL) ||
 	    terms->expiry != message->expiry || cs_cipher_new_blind(&cipher, terms->transport))
-		return false;
-	ok = cs_cipher_number(cipher, message->chunk_id, &number) &&
-	     number == CS_CHUNK_PROVIDER && cs_cipher_slice_ok(cipher, number, message);
-	if (ok)
-		memcpy(object, cs_cipher_object(cipher), CS_OBJECT_ID_LEN);
+		return NULL;
+	if (cs_cipher_number(cipher, message->chunk_id, &number) &&
+	    number == CS_CHUNK_PROVIDER && cs_cipher_slice_ok(cipher, number, message))
+		return cipher;
 	cs_cipher_free(cipher);
-	return ok;
+	return NULL;
+}
+
+static bool open_terms(const struct ingest_vouch *vouch, const struct cs_message *message,
+		       struct cs_terms *terms, uint8_t object[CS_OBJECT_ID_LEN])
+{
+	struct cs_cipher *cipher = ingest_vouch_terms(terms, vouch->key, message);
+
+	if (!cipher)
+		return false;
+	memcpy(object, cs_cipher_object(cipher), CS_OBJECT_ID_LEN);
+	cs_cipher_free(cipher);
+	return true;
 }
 
 static bool is_signed(const struct cs_terms *terms)

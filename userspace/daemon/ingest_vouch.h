@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/identity.h"
 #include "daemon/ingest_file.h"
+#include "fobject/envelope.h"
 
 struct ingest_vouch;
 
@@ -18,5 +19,7 @@ int ingest_vouch_open(struct ingest_vouch **to, const struct config_ingest *conf
 void ingest_vouch_close(struct ingest_vouch *vouch);
 bool ingest_vouch_look(struct ingest_vouch *vouch, const uint8_t *message, size_t len,
 		       char name[INGEST_FILE_NAME]);
+struct cs_cipher *ingest_vouch_terms(struct cs_terms *terms, const struct cs_private *key,
+				     const struct cs_message *message);
 
 #endif /* CSD_INGEST_VOUCH_H */

@@ -130,6 +130,25 @@ static void get_times(struct cbor_reader *reader, uint64_t *created, uint64_t *e
 }
 
 /**
+ * cs_slice_makes_sense() - can this be a slice of a chunk, as far as its header tells?
+ * @message: the message
+ *
+ * Return: whether it can.
+ */
+bool cs_slice_makes_sense(const struct cs_message *message)
+{
+	uint64_t slice;
+
+	if (!message->k || message->k > message->n || message->n > CS_SLICES_MAX ||
+	    message->index >= message->n || message->chunk_length <= CS_MAC_LEN ||
+	    message->chunk_length > CS_CHUNK_MAX)
+		return false;
+	slice = (message->chunk_length + message->k - 1) / message->k;
+	return message->length == slice + CS_MAC_LEN &&
+	       slice * (message->k - 1) < message->chunk_length;
+}
+
+/**
  * cs_envelope_chunk() - the chunk of an envelope, out of one of its messages
  * @message: a message from whoever; of an envelope each has all of it
  * @chunk: gets it, payload without MAC many bytes

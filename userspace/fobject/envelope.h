@@ -78,6 +78,7 @@ struct cs_terms {
 
 size_t cs_terms_signed(const struct cs_terms *terms, uint8_t data[CS_TERMS_SIGNED_MAX]);
 
+bool cs_slice_makes_sense(const struct cs_message *message);
 bool cs_envelope_chunk(const struct cs_message *message, uint8_t chunk[CS_SLICE_MAX]);
 int cs_envelope_seal(const struct cs_envelope *envelope, EVP_PKEY *key, uint8_t *chunk,
 		     size_t len);

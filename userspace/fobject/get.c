@@ -288,20 +288,6 @@ void cs_get_close(struct cs_get *get)
 	free(get);
 }
 
-/* Can this be a slice of a chunk, as far as its header tells? */
-static bool slice_makes_sense(const struct cs_message *message)
-{
-	uint64_t slice;
-
-	if (!message->k || message->k > message->n || message->n > CS_SLICES_MAX ||
-	    message->index >= message->n || message->chunk_length <= CS_MAC_LEN ||
-	    message->chunk_length > CS_CHUNK_MAX)
-		return false;
-	slice = (message->chunk_length + message->k - 1) / message->k;
-	return message->length == slice + CS_MAC_LEN &&
-	       slice * (message->k - 1) < message->chunk_length;
-}
-
 static struct chunk_key key_of(const struct cs_message *message)
 {
 	struct chunk_key key = {
@@ -403,7 +389,7 @@ enum cs_get_result cs_get_take(struct cs_get *get, const void *message, size_t l
 	int rc;
 
 	get->now = now;
-	if (cs_message_parse(message, len, &parsed) || !slice_makes_sense(&parsed))
+	if (cs_message_parse(message, len, &parsed) || !cs_slice_makes_sense(&parsed))
 		return CS_GET_MALFORMED;
 	if (parsed.expiry < now)
 		return CS_GET_EXPIRED;

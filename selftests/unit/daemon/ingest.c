@@ -711,7 +711,7 @@ static int sign_terms(const void *data, size_t len, uint8_t signature[CS_SIGNATU
 }
 
 /* A provider's key, and the card of somebody whom he knows; settings for that. */
-static const char *with_vouch(struct cs_private **provider)
+static const char *with_vouch(struct cs_private **provider, const char *settings)
 {
 	char path[128], text[CS_CARD_TEXT_MAX];
 	static char more[2048];
@@ -726,12 +726,13 @@ static const char *with_vouch(struct cs_private **provider)
 	OK(cs_private_new(provider, 2048, error));
 	OK(cs_private_write(*provider, path, error));
 	snprintf(more, sizeof(more), "%s vouch = { key = \"%s\"; senders = \"%s/senders\"; };",
-		 with_bucket(""), path, place);
+		 settings, path, place);
 	return more;
 }
 
 /* An object's messages, signed for by the other gateway's key, to this ingest. */
-static void make_object(const struct cs_private *provider, uint8_t object[CS_OBJECT_ID_LEN])
+static void make_object(const struct cs_private *provider, unsigned int redundancy,
+			uint8_t object[CS_OBJECT_ID_LEN])
 {
 	struct cs_put_sender sender = {
 		.public = gateway[1].public, .sign = sign_terms, .arg = &gateway[1],
@@ -739,10 +740,13 @@ static void make_object(const struct cs_private *provider, uint8_t object[CS_OBJ
 	struct cs_card to, served;
 	struct cs_put_options options = {
 		.to = { &to, &served }, .sender = &sender, .now = time(NULL), .message = collect,
+		.redundancy = redundancy,
 	};
 	struct cs_put_result result;
 	int fds[2];
 
+	object_len = 0;
+	nr_object_messages = 0;
 	OK(cs_card_new(&to, provider, CS_ROLE_RECIPIENT, loopback, port, error));
 	OK(cs_card_new(&served, provider, CS_ROLE_PROVIDER, loopback, port, error));
 	assert_int_equal(pipe(fds), 0);
@@ -767,8 +771,8 @@ static void test_vouch(void **state)
 
 	(void)state;
 	bucket_start(false);
-	start(with_vouch(&provider));
-	make_object(provider, object);
+	start(with_vouch(&provider, with_bucket("")));
+	make_object(provider, 0, object);
 	probe_connect(&probe, 0);
 	letter.deliver.messages = object_messages;
 	letter.deliver.len = object_len;
@@ -789,6 +793,68 @@ static void test_vouch(void **state)
 	probe_end(&probe);
 	cs_private_free(provider);
 	bucket_stop();
+}
+
+static size_t inbox_bytes(void)
+{
+	const struct dirent *entry;
+	char path[512];
+	size_t bytes = 0;
+	struct stat st;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/inbox", place);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		if (strstr(entry->d_name, ".messages") &&
+		    !fstatat(dirfd(dir), entry->d_name, &st, 0))
+			bytes += st.st_size;
+	closedir(dir);
+	return bytes;
+}
+
+/* What of the object's messages is needed: two envelopes, and a chunk, each of one slice. */
+static size_t needed_bytes(void)
+{
+	const struct cs_msg_hdr *hdr;
+	size_t at, len, bytes = 0;
+
+	for (at = 0; at < object_len; at += len) {
+		hdr = (const struct cs_msg_hdr *)(object_messages + at);
+		len = sizeof(*hdr) + be16toh(hdr->length);
+		bytes += hdr->index ? 0 : len;
+	}
+	return bytes;
+}
+
+/* Without a bucket what came is decoded in the inbox, beside all else. */
+static void test_whole(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_DELIVER };
+	uint8_t object[CS_OBJECT_ID_LEN];
+	struct cs_private *provider;
+	struct probe probe;
+	int i;
+
+	(void)state;
+	start(with_vouch(&provider, ""));
+	make_object(provider, 100, object);
+	probe_connect(&probe, 0);
+	letter.deliver.messages = object_messages;
+	letter.deliver.len = object_len;
+	assert_int_equal(wired_send(probe.wired, &letter), 0);
+	for (i = 0; i < 5000 && !probe.acks; i++)
+		run(1);
+	states_are(&probe, nr_object_messages, PROTO_ACK_NEW);
+	assert_int_equal(inbox_bytes(), object_len);
+	for (i = 0; i < 1000 && inbox_bytes() > needed_bytes(); i++)
+		run(10);
+	run(100);
+	assert_int_equal(inbox_bytes(), needed_bytes());
+	assert_true(needed_bytes() <= object_len / 2);
+	probe_end(&probe);
+	cs_private_free(provider);
 }
 
 /* --- What becomes of messages --- */
@@ -1244,6 +1310,7 @@ int main(void)
 		TEST(test_bucket_tls),
 		TEST(test_bucket_killed),
 		TEST(test_vouch),
+		TEST(test_whole),
 	};
 	char command[128];
 	int rc;
