@@ -44,8 +44,8 @@ router() {
 	mkdir "/sys/fs/cgroup/$1" || die "$1: no cgroup"
 	# two units that a container has no use for
 	in_cgroup "$1" systemd-nspawn -q -D "$root/root" --register=no --keep-unit --boot \
-		--machine="$1" --network-namespace-path="/run/netns/$1" --console=pipe --bind-ro=/lib/modules \
-		--capability=CAP_NET_ADMIN,CAP_NET_RAW --hostname="$1" \
+		--machine="$1" --network-namespace-path="/run/netns/$1" --console=pipe \
+		--bind-ro=/lib/modules --capability=CAP_NET_ADMIN,CAP_NET_RAW --hostname="$1" \
 		systemd.unit=multi-user.target systemd.mask=systemd-modules-load.service \
 		systemd.mask=networking.service </dev/null >"$root/console" 2>&1 &
 	background+=($!)

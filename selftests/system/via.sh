@@ -30,18 +30,19 @@ cards() {
 		die "no card"
 }
 
-# known ID FILE...: how often an address or a fingerprint is in the files: its bytes, what is written
-# here, or its hexadecimal digits.
+# known ID FILE...: how often an address or a fingerprint is in the files: its bytes, what is
+# written here, or its hexadecimal digits.
 known() {
 	python3 - "$@" <<-END
 		import ipaddress, sys
 		text = sys.argv[1]
 		id = ipaddress.ip_address(text).packed if ':' in text else bytes.fromhex(text)
+		texts = {text.encode(), id.hex().encode()}
 		count = 0
 		for name in sys.argv[2:]:
 		    data = open(name, 'rb').read()
 		    count += data.count(id)
-		    count += sum(data.lower().count(each) for each in {text.encode(), id.hex().encode()})
+		    count += sum(data.lower().count(each) for each in texts)
 		print(count)
 	END
 }

@@ -4,12 +4,12 @@
  * the slices of their chunks are, and how these are restored.
  *
  * With the transport secret the ingest knows an object's chunks by their ids, and its slices by
- * their MACs, as the recipient does; so what a stranger made is never taken for a slice. It can also
- * make the message of a slice that is missing, which is then the very one that the sender sent. It
- * lacks the key of the content.
+ * their MACs, as the recipient does; so what a stranger made is never taken for a slice. It can
+ * also make the message of a slice that is missing, which is then the very one that the sender
+ * sent. It lacks the key of the content.
  *
- * A MAC does not cover the whole header: a slice may be sent again in a message that expires earlier.
- * One that does not expire with the object is left alone, and is not counted on.
+ * A MAC does not cover the whole header: a slice may be sent again in a message that expires
+ * earlier. One that does not expire with the object is left alone, and is not counted on.
  *
  * All is bounded: the object that was still for longest makes room for a new one, and chunks beyond
  * the limit stay as they came.

@@ -20,10 +20,11 @@
  *
  * What is left over after a kill is found again when all is scanned, which is done on each start.
  * A chunk goes to a file that is not before any with slices that count: who reads the files in
- * their order finds k slices whenever each of them is replaced. A further slice goes only after that.
+ * their order finds k slices whenever each of them is replaced. A further slice goes only after
+ * that.
  *
- * All is done in steps: a file is read, or a chunk restored, or a file replaced, and then others have
- * the event loop for four times as long. On the disk chunks are there twice until some hundred
+ * All is done in steps: a file is read, or a chunk restored, or a file replaced, and then others
+ * have the event loop for four times as long. On the disk chunks are there twice until some hundred
  * files are to be replaced, or nothing else is to be done.
  */
 #include <dirent.h>
@@ -49,7 +50,7 @@
 
 #define TRIES_RATE	50		/* private key operations a second, 2 ms each */
 #define TRIES_MS	100		/* between two looks whether there may be one */
-#define FILE_MAX	(16 << 20)	/* bytes that a file may grow to; each is read in one step */
+#define FILE_MAX	(16 << 20)	/* bytes that a file may grow to; it is read in one step */
 #define READ_MAX	(64 << 20)
 #define DIRTY_MAX	256		/* files to be replaced before others are scanned */
 #define LOOK_MS		2000		/* from the first new file to the look at it */
@@ -139,6 +140,11 @@ struct content {
 	size_t	at;
 };
 
+static int failure(void)
+{
+	return errno ? -errno : -EIO;
+}
+
 static int read_open(int fd, struct content *content)
 {
 	struct stat st;
@@ -146,17 +152,18 @@ static int read_open(int fd, struct content *content)
 	ssize_t n;
 
 	if (fstat(fd, &st))
-		return -errno;
+		return failure();
 	if (!S_ISREG(st.st_mode) || st.st_size > READ_MAX)
 		return -EFBIG;
-	content->data = malloc(st.st_size + 1);
+	content->data = calloc(1, st.st_size + 1);
 	if (!content->data)
 		return -ENOMEM;
 	for (at = 0; at < (size_t)st.st_size; at += n) {
 		n = read(fd, content->data + at, st.st_size - at);
 		if (n <= 0) {
 			free(content->data);
-			return n ? -errno : -EIO;
+			content->data = NULL;
+			return n ? failure() : -EIO;
 		}
 	}
 	content->len = st.st_size;
@@ -169,9 +176,10 @@ static int read_file(struct ingest_whole *whole, int64_t id, struct content *con
 	char name[INGEST_FILE_NAME];
 	int fd, rc;
 
+	*content = (struct content){ NULL };
 	ingest_file_name(id, name);
 	fd = openat(whole->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	rc = fd < 0 ? -errno : read_open(fd, content);
+	rc = fd < 0 ? failure() : read_open(fd, content);
 	if (fd >= 0)
 		close(fd);
 	if (rc && rc != -ENOENT)
@@ -262,7 +270,7 @@ static int64_t highest(const struct ingest_chunk *chunk)
 	return id;
 }
 
-/* Of two messages with the same slice, that in the later file counts: it may have been made here. */
+/* Of two messages with the same slice that in the later file counts: it may be made here. */
 static void take_slice(struct ingest_whole *whole, struct ingest_chunk *chunk, unsigned int index,
 		       int64_t id)
 {
@@ -398,6 +406,8 @@ static void filter(struct ingest_whole *whole, int64_t id, struct content *conte
 	struct cs_message message;
 	size_t size, kept = 0;
 
+	if (!content->len)
+		return;
 	while ((size = next_message(content, &message))) {
 		if (!stays(whole, &message, id))
 			continue;
