@@ -12,8 +12,8 @@
  * over the session (a little later where so much is lost that sessions hardly get on): its kernel
  * may know a message that its daemon was killed over before it was stored, and then takes each
  * further frame for a duplicate. Duplicates are not counted; what the
- * buyer's kernel counts is what it sent, repairs included, so its limit is twice the contract's
- * bytes.
+ * buyer's kernel counts is what it sent, repairs included, so its limit is as many times the
+ * contract's bytes as it may send them: were it used up before, the same would begin anew.
  *
  * A contract may be used up before all arrived: the path lost too much, or another program sent
  * under it. Then the seller names what it lacks in a DIFF of its own, and the buyer offers that
@@ -44,7 +44,7 @@
 #define ASK_SECONDS	2	/* after the last frame, for what is lacking */
 #define ASK_TIMES	8
 #define CLOCK_SECONDS	5
-#define REPAIRS		2	/* times the contract's bytes that the buyer may send */
+#define SENT_MOST	(1 + SYNC_FRAMES)	/* times the contract's bytes that the buyer may send */
 
 /**
  * struct deal - a contract in force
@@ -147,7 +147,7 @@ static int install(struct deal *deal, struct cs_error *error)
 	struct kernel_contract contract = {
 		.id = deal->contract.id,
 		.direction = deal->buyer ? CROWDSHARE_CONTRACT_TX : CROWDSHARE_CONTRACT_RX,
-		.bytes = contract_bytes(&deal->contract) * (deal->buyer ? REPAIRS : 1),
+		.bytes = contract_bytes(&deal->contract) * (deal->buyer ? SENT_MOST : 1),
 		.expiry = deal->contract.expiry,
 	};
 	int rc;

@@ -199,7 +199,7 @@ static void test_trade(void **state)
 	assert_int_equal(nodes[0].moved, 100);
 	contract = in_kernel(0, 1, sum.id);
 	assert_int_equal(contract->used, 100 * FRAME);
-	assert_int_equal(contract->bytes, 200 * FRAME);
+	assert_int_equal(contract->bytes, (1 + SYNC_FRAMES) * 100 * FRAME);
 	contract = in_kernel(1, 0, sum.id);
 	assert_int_equal(contract->used, 100 * FRAME);
 	assert_int_equal(contract->bytes, 100 * FRAME);
@@ -811,6 +811,37 @@ static void test_exhausted_lost(void **state)
 	ledgers_agree(ledger_of(0).count);
 }
 
+static bool hardly_gets_on;
+
+bool __wrap_session_lossy(struct session *session);
+
+/* What the linker has the daemon call: loopback loses nothing. */
+bool __wrap_session_lossy(struct session *session)
+{
+	(void)session;
+	return hardly_gets_on;
+}
+
+/* Lost before they were stored, where what is lacking goes in frames first: one contract does. */
+static void test_lossy_lost(void **state)
+{
+	size_t i;
+
+	(void)state;
+	hardly_gets_on = true;
+	node_start(0);
+	send_messages(3);
+	nodes_pair(0, 1);
+	run_until(held(1, 3) == 3, 20000);
+	for (i = 0; i < 3; i++)
+		lose(1, digests[i]);
+	run_until(held(1, 3) == 3, 30000);
+	assert_int_equal(nodes[0].moved, 3 * (1 + SYNC_FRAMES));
+	assert_int_equal(intake_stats(&nodes[1].daemon)->injected, 3);
+	ledgers_agree(1);
+	hardly_gets_on = false;
+}
+
 static size_t lost_to_the_kill;
 
 /* The first frame under contract is on its way: what would be left of the store after a kill? */
@@ -1182,7 +1213,8 @@ int main(void)
 		TEST(test_ask_accept), TEST(test_ask_reject), TEST(test_ask_timeout),
 		TEST(test_make), TEST(test_band),
 		TEST(test_loss), TEST(test_exhausted),
-		TEST(test_exhausted_lost), TEST(test_kept_before_signed),
+		TEST(test_exhausted_lost), TEST(test_lossy_lost),
+		TEST(test_kept_before_signed),
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
