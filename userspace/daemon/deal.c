@@ -44,7 +44,7 @@
 #define ASK_SECONDS	2	/* after the last frame, for what is lacking */
 #define ASK_TIMES	8
 #define CLOCK_SECONDS	5
-#define SENT_MOST	(1 + SYNC_FRAMES)	/* times the contract's bytes that the buyer may send */
+#define SENT_MOST	(1 + SYNC_FRAMES)	/* times the contract's bytes, by the buyer */
 
 /**
  * struct deal - a contract in force
