@@ -69,8 +69,11 @@ lacking() { sed -n 's/.*is used up before \([0-9]*\) of .*/\1/p' "$work/a/log" |
 used_up() {
 	local before id
 	stores='out = "20kB";' settings a 'offers: { max-price = "10"; budget = "100"; };'
-	before=$(contracts b)
 	capture a: b:
+	# an offer was made just now, so that the next one, a second later, has all of them
+	csmsg -S 10 -c 1 --digests "$work/one" a:cs0 || die csmsg
+	check "a message arrives" wait_for 30 has_all "$work/one"
+	before=$(contracts b)
 	csmsg -S 8 -c 60 --rate 400 --digests "$work/sent" a:cs0 || die csmsg
 	check "a contract for 60 messages" wait_for 30 has_contracts b $((before + 1))
 	id=$(csnl -n b -j contract show | jq 'max_by(.bytes).id')
