@@ -32,6 +32,7 @@
 #define COMMIT_MSEC	100
 #define COMMIT_MOST	2000
 #define EXPIRE_SECONDS	10
+#define GIVEN_SECONDS	10	/* a frame does not wait longer in the ring */
 
 /**
  * struct band - bytes in one direction
@@ -239,6 +240,26 @@ static void fill_giver(struct store_item *item, const struct peer *peer, const u
 	memcpy(item->peer + 13, lladdr + 3, 3);
 }
 
+/*
+ * A message that the kernel took from this neighbour, which the daemon has already: if it got it a
+ * moment ago over a session, then from a neighbour to whom the kernel had passed it on. The one who
+ * gave it first is the one who gave it, and to whom its receipt goes.
+ */
+static void given_first(struct daemon *daemon, const struct store_item *item)
+{
+	struct cs_error error = { "" };
+	struct store_item known;
+
+	if (store_get(daemon->store, item->digest, &known) || (known.flags & STORE_OWN) ||
+	    known.arrived + GIVEN_SECONDS < item->arrived ||
+	    !memcmp(known.peer, item->peer, sizeof(known.peer)))
+		return;
+	if (!store_del(daemon->store, item->digest) &&
+	    store_add(daemon->store, item, daemon_now(), &error) == STORE_FAILED)
+		complain(daemon, &error);
+	intake_changed(daemon);
+}
+
 /**
  * intake_frame() - a frame on the device
  * @daemon: whose
@@ -276,7 +297,8 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 		    deal_earns(daemon, peer, item.contract, item.digest))
 			item.flags |= STORE_EARNS;
 	}
-	keep(daemon, &item, &error);
+	if (keep(daemon, &item, &error) == STORE_KNOWN && !own)
+		given_first(daemon, &item);
 }
 
 /**

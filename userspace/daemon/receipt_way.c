@@ -274,13 +274,13 @@ static bool fits(const struct proto_receipt *receipt, const struct store_given *
 	       (any_port || receipt->port == from->port);
 }
 
-/* The only peer in session besides the one that a receipt came from; NULL: none, or several. */
+/* The only peer, in session or lost lately, but for who sent a receipt; NULL: none, or several. */
 static const struct peer *only_other(const struct passing *passing)
 {
 	const struct peer *peer, *other = NULL;
 
 	for (peer = passing->daemon->peers; peer; peer = peer->next) {
-		if (!peer->session || peer == passing->from)
+		if (peer == passing->from)
 			continue;
 		if (other)
 			return NULL;

@@ -538,6 +538,28 @@ static void test_hostile_rounds(void **state)
 	run_until(node_holds(1, item.digest), 20000);
 }
 
+/* A session was faster than the ring: it is who gave the frame that gave the message. */
+static void test_given_first(void **state)
+{
+	struct store_item item = message(300), kept;
+	static uint8_t frame[2000];
+	size_t len;
+
+	(void)state;
+	nodes_pair(0, 1);
+	nodes_pair(1, 2);
+	node_store(0, &item);
+	run_until(node_holds(1, item.digest), 90000);
+	assert_int_equal(store_get(nodes[1].daemon.store, item.digest, &kept), 0);
+	assert_memory_equal(kept.peer, nodes[0].daemon.identity.address, CS_ADDR_LEN);
+	len = intake_frame_of(&nodes[2].daemon, &item, node_lladdr(1), 9, 0, frame, sizeof(frame));
+	memcpy(frame + KERNEL_LLADDR_LEN, node_lladdr(2), KERNEL_LLADDR_LEN);
+	fake_receive(nodes[1].daemon.kernel, frame, len, false);
+	assert_int_equal(store_get(nodes[1].daemon.store, item.digest, &kept), 0);
+	assert_memory_equal(kept.peer, nodes[2].daemon.identity.address, CS_ADDR_LEN);
+	assert_int_equal(node_messages(1), 1);
+}
+
 /* --- Where TCP hardly gets on --- */
 
 static bool lossy;
@@ -601,6 +623,7 @@ int main(void)
 		NODES_TEST(test_full),
 		NODES_TEST(test_quota_raised),
 		NODES_TEST(test_delivered),
+		NODES_TEST(test_given_first),
 		NODES_TEST(test_frames),
 		NODES_TEST(test_hostile_messages),
 		NODES_TEST(test_hostile_rounds),
