@@ -4,7 +4,6 @@
  * a list, and on a real ledger. CS_CLI names another build of it.
  */
 #include <errno.h>
-#include <libgen.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +22,7 @@
 #include <jansson.h>
 #include <sqlite3.h>
 
+#include "common/cli.h"
 #include "daemon/control.h"
 #include "daemon/ledger.h"
 #include "lib/hex.h"
@@ -35,7 +35,7 @@
 #define MESSAGES 2003	/* one page and three */
 
 static char dir[64];
-static char cli[4096], socket_path[96], public_hex[65];
+static char socket_path[96], public_hex[65];
 static char output[1 << 22];
 static pid_t server;
 
@@ -630,20 +630,6 @@ static void test_cards(void **state)
 	trouble("chmod 600", "id export --key %s --address fd00::1", command);
 	assert_int_equal(run("id new help"), 0);
 	says("Usage: crowdshare id");
-}
-
-static int find_cli(const char *argv0)
-{
-	char path[2048];
-
-	snprintf(path, sizeof(path), "%s", argv0);
-	snprintf(cli, sizeof(cli), "%s/bin/crowdshare", dirname(path));
-	if (getenv("CS_CLI"))
-		snprintf(cli, sizeof(cli), "%s", getenv("CS_CLI"));
-	if (!access(cli, X_OK))
-		return 0;
-	fprintf(stderr, "%s: %s\n", cli, strerror(errno));
-	return 1;
 }
 
 int main(int argc, char **argv)

@@ -30,6 +30,7 @@
 
 #include <crowdshare/put.h>
 
+#include "common/ok.h"
 #include "daemon/ingest.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
@@ -52,13 +53,6 @@ static struct ingest *ingest;
 static uint16_t port;
 static pid_t bucket; /* 0: there is none */
 static const uint8_t loopback[CS_ADDR_LEN] = { [15] = 1 };
-
-#define OK(call) do { \
-	struct cs_error error_ = { "" }; \
-	struct cs_error *error = &error_; \
-	if (call) \
-		fail_msg("%s: %s", #call, error_.text); \
-} while (0)
 
 static void run(unsigned int msec)
 {

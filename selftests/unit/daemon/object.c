@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/cli.h"
 #include "common/nodes.h"
 #include "common/random.h"
 #include "common/tempdir.h"
@@ -32,7 +32,7 @@
 #define KILLS		100
 #define KILL_MSEC	500	/* at most between two */
 
-static char cli[PATH_MAX + 32], dir[64], output[1 << 20];
+static char dir[64], output[1 << 20];
 static pid_t running;
 
 /* --- Daemons with control sockets --- */
@@ -592,21 +592,6 @@ static void test_no_permission(void **state)
 	      "-s ../control0 put note --to ../0.card >out 2>&1", cli);
 	shell("grep -q 'be root, or in the group' home0/out");
 	assert_int_equal(node_messages(0), 0);
-}
-
-static int find_cli(const char *argv0)
-{
-	char path[PATH_MAX];
-
-	if (!realpath(argv0, path))
-		return 1;
-	snprintf(cli, sizeof(cli), "%s/bin/crowdshare", dirname(path));
-	if (getenv("CS_CLI"))
-		snprintf(cli, sizeof(cli), "%s", getenv("CS_CLI"));
-	if (!access(cli, X_OK))
-		return 0;
-	fprintf(stderr, "%s: %s\n", cli, strerror(errno));
-	return 1;
 }
 
 /* --- What the provider is told --- */

@@ -558,24 +558,32 @@ static void test_too_many_ids(void **state)
 			  base64_json(ids, sizeof(ids))), "at most 2048");
 }
 
-/* A peer that signed for a message is told, with the price; who was only asked, too. */
-static void test_contract(void **state)
+/* Node 0 gets four messages; the fifth digest is of none. */
+static void put_four(uint8_t digests[5][CS_DIGEST_LEN])
 {
-	uint8_t digests[5][CS_DIGEST_LEN];
-	json_t *answer, *entry;
 	struct store_item item;
 	int i;
 
-	(void)state;
-	for (i = 0; i < 2; i++)
-		node_trades(i);
-	nodes_pair(0, 1);
 	for (i = 0; i < 5; i++) {
 		item = message(1000, 3600);
 		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
 		if (i < 4)
 			json_decref(put_one(1000));
 	}
+}
+
+/* A peer that signed for a message is told, with the price; who was only asked, too. */
+static void test_contract(void **state)
+{
+	uint8_t digests[5][CS_DIGEST_LEN];
+	json_t *answer, *entry;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++)
+		node_trades(i);
+	nodes_pair(0, 1);
+	put_four(digests);
 	run_until(node_messages(1) == 4, 20000);
 	answer = states_of(0, digests, 5);
 	assert_string_equal(json_string_value(json_object_get(answer, "states")), "ssss-");
@@ -614,17 +622,10 @@ static json_int_t held_by_peer(const uint8_t (*digests)[CS_DIGEST_LEN], size_t c
 static void test_free_holder(void **state)
 {
 	uint8_t digests[5][CS_DIGEST_LEN];
-	struct store_item item;
-	int i;
 
 	(void)state;
 	nodes_pair(0, 1);
-	for (i = 0; i < 5; i++) {
-		item = message(1000, 3600);
-		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
-		if (i < 4)
-			json_decref(put_one(1000));
-	}
+	put_four(digests);
 	assert_int_equal(held_by_peer(digests, 5), 0);
 	run_until(held_by_peer(digests, 5) == 4, 20000);
 	assert_int_equal(node_messages(1), 4);

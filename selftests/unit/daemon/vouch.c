@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,23 +25,15 @@
 
 #include <crowdshare/put.h>
 
-#include "common/tempdir.h"
+#include "common/person.h"
 #include "daemon/ingest_vouch.h"
 #include "daemon/log.h"
 #include "daemon/vouch.h"
 #include "lib/hex.h"
 #include "lib/message.h"
 
-#define OK(call) do { \
-	struct cs_error error_ = { "" }; \
-	struct cs_error *error = &error_; \
-	if (call) \
-		fail_msg("%s: %s", #call, error_.text); \
-} while (0)
-
 #define MESSAGE_MAX	2000
 
-static char cli[PATH_MAX + 32], top[64], place[80], output[1 << 16];
 static struct identity ingest, other, bob;
 static struct cs_private *recipient, *mallory, *provider;
 static struct cs_card recipient_card, mallory_card, provider_card, bob_card;
@@ -51,42 +42,6 @@ static struct ingest_vouch *vouch;
 
 static uint8_t messages[64][MESSAGE_MAX];
 static size_t lengths[64], count;
-
-__attribute__((format(printf, 1, 2)))
-static const char *in_place(const char *format, ...)
-{
-	static char path[4][PATH_MAX];
-	static unsigned int next;
-	char *to = path[next++ % 4];
-	int len = snprintf(to, PATH_MAX, "%s/", place);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(to + len, PATH_MAX - len, format, args);
-	va_end(args);
-	return to;
-}
-
-static void write_file(const char *path, const void *data, size_t len)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, len, file), len);
-	assert_int_equal(fclose(file), 0);
-}
-
-static size_t read_file(const char *path, uint8_t *data, size_t size)
-{
-	FILE *file = fopen(path, "r");
-	size_t len;
-
-	if (!file)
-		return 0;
-	len = fread(data, 1, size, file);
-	fclose(file);
-	return len;
-}
 
 static void copy(const char *from, const char *to)
 {
@@ -176,12 +131,9 @@ static void start(void)
 
 static int set_up(void **state)
 {
-	static unsigned int number;
 
 	(void)state;
-	snprintf(place, sizeof(place), "%s/%u", top, number++);
-	mkdir(place, 0700);
-	mkdir(in_place("inbox"), 0700);
+	new_place();
 	mkdir(in_place("senders"), 0700);
 	know("Bob.card", bob.public);
 	start();
@@ -399,28 +351,6 @@ static void test_vector(void **state)
 
 /* --- The recipient --- */
 
-/* Runs crowdshare with a home of its own; its exit status. */
-__attribute__((format(printf, 1, 2)))
-static int run(const char *format, ...)
-{
-	char words[4096], command[16384];
-	va_list args;
-	size_t len;
-	int status;
-
-	va_start(args, format);
-	vsnprintf(words, sizeof(words), format, args);
-	va_end(args);
-	snprintf(command, sizeof(command), "cd '%s' && HOME='%s' XDG_STATE_HOME= XDG_DATA_HOME= "
-		 "%s %s >out 2>&1", place, place, cli, words);
-	status = system(command);
-	len = read_file(in_place("out"), (uint8_t *)output, sizeof(output) - 1);
-	output[len] = '\0';
-	if (strstr(output, "Sanitizer"))
-		fail_msg("%s", output);
-	return WEXITSTATUS(status);
-}
-
 static bool says(const char *text)
 {
 	return strstr(output, text);
@@ -571,34 +501,12 @@ static void test_cards(void **state)
 
 /* --- */
 
-static void make_key(struct cs_private **key, struct cs_card *card, const char *name,
-		     enum cs_role role)
-{
-	static const uint8_t address[CS_ADDR_LEN] = { 0x20, 1, 0xd, 0xb8, [15] = 7 };
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s.pem", top, name);
-	OK(cs_private_new(key, 2048, error));
-	OK(cs_private_write(*key, path, error));
-	OK(cs_card_new(card, *key, role, address, CS_PORT_DEFAULT, error));
-}
-
 static void make_identity(struct identity *identity, const char *name)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s.key", top, name);
 	OK(identity_open(identity, path, error));
-}
-
-static int find_cli(char *argv0)
-{
-	char path[PATH_MAX];
-
-	if (!realpath(argv0, path))
-		return 1;
-	snprintf(cli, sizeof(cli), "%s/bin/crowdshare", dirname(path));
-	return access(cli, X_OK);
 }
 
 int main(int argc, char **argv)

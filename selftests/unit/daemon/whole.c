@@ -8,7 +8,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,19 +25,12 @@
 
 #include <crowdshare/put.h>
 
-#include "common/tempdir.h"
+#include "common/person.h"
 #include "daemon/ingest_file.h"
 #include "daemon/ingest_whole.h"
 #include "daemon/log.h"
 #include "daemon/proto.h"
 #include "lib/message.h"
-
-#define OK(call) do { \
-	struct cs_error error_ = { "" }; \
-	struct cs_error *error = &error_; \
-	if (call) \
-		fail_msg("%s: %s", #call, error_.text); \
-} while (0)
 
 #define MESSAGE_MAX	2000
 #define COUNT_MAX	4096
@@ -47,7 +39,6 @@
 #define NUMBER_FIRST	(1000ull << 24)
 #define KILLS		50
 
-static char cli[PATH_MAX + 32], top[64], place[80], output[1 << 16];
 static struct cs_private *recipient, *provider, *stranger;
 static struct cs_card recipient_card, provider_card, stranger_card;
 static struct config_ingest config;
@@ -60,33 +51,6 @@ static uint8_t messages[COUNT_MAX][MESSAGE_MAX];
 static size_t lengths[COUNT_MAX], count;
 static bool lost[COUNT_MAX];
 static uint64_t number;
-
-__attribute__((format(printf, 1, 2)))
-static const char *in_place(const char *format, ...)
-{
-	static char path[4][PATH_MAX];
-	static unsigned int next;
-	char *to = path[next++ % 4];
-	int len = snprintf(to, PATH_MAX, "%s/", place);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(to + len, PATH_MAX - len, format, args);
-	va_end(args);
-	return to;
-}
-
-static size_t read_file(const char *path, uint8_t *data, size_t size)
-{
-	FILE *file = fopen(path, "r");
-	size_t len;
-
-	if (!file)
-		return 0;
-	len = fread(data, 1, size, file);
-	fclose(file);
-	return len;
-}
 
 /* --- Objects --- */
 
@@ -107,12 +71,9 @@ static void put(const struct cs_card *by)
 		.message = collect,
 	};
 	struct cs_put_result result;
-	FILE *file = fopen(in_place("letter"), "w");
 	int fd;
 
-	assert_non_null(file);
-	assert_int_equal(fwrite(letter, 1, sizeof(letter), file), sizeof(letter));
-	assert_int_equal(fclose(file), 0);
+	write_file(in_place("letter"), letter, sizeof(letter));
 	count = 0;
 	fd = open(in_place("letter"), O_RDONLY);
 	OK(cs_put_fd(&options, fd, "letter", &result, error));
@@ -303,6 +264,15 @@ static void stop(void)
 	whole = NULL;
 }
 
+/* Another object, with a fifth of it lost and the rest in any order. */
+static void arrive(void)
+{
+	put(&provider_card);
+	lose(20);
+	shuffle();
+	deliver(0, count);
+}
+
 static void work(void)
 {
 	int rc;
@@ -315,13 +285,10 @@ static void work(void)
 
 static int set_up(void **state)
 {
-	static unsigned int n;
 	unsigned int i;
 
 	(void)state;
-	snprintf(place, sizeof(place), "%s/%u", top, n++);
-	mkdir(place, 0700);
-	mkdir(in_place("inbox"), 0700);
+	new_place();
 	number = NUMBER_FIRST;
 	for (i = 0; i < SIZE; i++)
 		letter[i] = random();
@@ -335,28 +302,6 @@ static int tear_down(void **state)
 	(void)state;
 	stop();
 	return 0;
-}
-
-/* Runs crowdshare with a home of its own; its exit status. */
-__attribute__((format(printf, 1, 2)))
-static int run(const char *format, ...)
-{
-	char words[4096], command[16384];
-	va_list args;
-	size_t len;
-	int status;
-
-	va_start(args, format);
-	vsnprintf(words, sizeof(words), format, args);
-	va_end(args);
-	snprintf(command, sizeof(command), "cd '%s' && HOME='%s' XDG_STATE_HOME= XDG_DATA_HOME= "
-		 "%s %s >out 2>&1", place, place, cli, words);
-	status = system(command);
-	len = read_file(in_place("out"), (uint8_t *)output, sizeof(output) - 1);
-	output[len] = '\0';
-	if (strstr(output, "Sanitizer"))
-		fail_msg("%s", output);
-	return WEXITSTATUS(status);
 }
 
 static int get(const char *options)
@@ -548,10 +493,7 @@ static void test_killed(void **state)
 	work_us = measure();
 	for (i = 0; kills < KILLS; i++) {
 		assert_true(i < 10 * KILLS);
-		put(&provider_card);
-		lose(20);
-		shuffle();
-		deliver(0, count);
+		arrive();
 		do {
 			ended = killed_work(random() % work_us);
 			kills += !ended;
@@ -578,10 +520,7 @@ static void test_read_meanwhile(void **state)
 
 	(void)state;
 	for (round = 0; round < 20; round++) {
-		put(&provider_card);
-		lose(20);
-		shuffle();
-		deliver(0, count);
+		arrive();
 		ingest_whole_added(whole);
 		for (steps = random() % 60; steps; steps--)
 			ingest_whole_step(whole);
@@ -610,10 +549,7 @@ static void test_removed_meanwhile(void **state)
 	(void)state;
 	mkdir(in_place("got"), 0700);
 	for (round = 0; round < 20; round++) {
-		put(&provider_card);
-		lose(20);
-		shuffle();
-		deliver(0, count);
+		arrive();
 		ingest_whole_added(whole);
 		for (steps = round * 3; steps; steps--)
 			ingest_whole_step(whole);
@@ -658,28 +594,6 @@ static void test_loop(void **state)
 }
 
 /* --- */
-
-static void make_key(struct cs_private **key, struct cs_card *card, const char *name,
-		     enum cs_role role)
-{
-	static const uint8_t address[CS_ADDR_LEN] = { 0x20, 1, 0xd, 0xb8, [15] = 7 };
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s.pem", top, name);
-	OK(cs_private_new(key, 2048, error));
-	OK(cs_private_write(*key, path, error));
-	OK(cs_card_new(card, *key, role, address, CS_PORT_DEFAULT, error));
-}
-
-static int find_cli(char *argv0)
-{
-	char path[PATH_MAX];
-
-	if (!realpath(argv0, path))
-		return 1;
-	snprintf(cli, sizeof(cli), "%s/bin/crowdshare", dirname(path));
-	return access(cli, X_OK);
-}
 
 int main(int argc, char **argv)
 {

@@ -7,13 +7,7 @@
 
 #include "daemon/ingest.h"
 #include "nodes.h"
-
-#define OK(call) do { \
-	struct cs_error error_ = { "" }; \
-	struct cs_error *error = &error_; \
-	if (call) \
-		fail_msg("%s: %s", #call, error_.text); \
-} while (0)
+#include "ok.h"
 
 /* The address of the ingest; its port, and its key, once it has begun; how many messages came. */
 extern const uint8_t loopback[CS_ADDR_LEN];
