@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include <openssl/ssl.h>
 
+#include "daemon/clock.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/identity.h"
@@ -102,20 +103,6 @@ struct daemon {
 static inline bool daemon_leads(const struct daemon *daemon, const uint8_t other[CS_ADDR_LEN])
 {
 	return memcmp(daemon->identity.address, other, CS_ADDR_LEN) < 0;
-}
-
-static inline uint64_t daemon_now(void)
-{
-	return time(NULL);
-}
-
-/* nanoseconds of a clock that no one sets */
-static inline uint64_t daemon_ticks(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 #endif /* CSD_DAEMON_H */

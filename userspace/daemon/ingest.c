@@ -41,6 +41,7 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
+#include "daemon/clock.h"
 #include "daemon/ingest.h"
 #include "daemon/ingest_bucket.h"
 #include "daemon/ingest_vouch.h"
@@ -150,14 +151,6 @@ struct ingest {
 	struct policy_bucket		lines;
 };
 
-static uint64_t ticks(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 static const char *label(const struct client *client)
 {
 	static char text[INET6_ADDRSTRLEN];
@@ -168,8 +161,8 @@ static const char *label(const struct client *client)
 /* Strangers can't fill the log. */
 static void note(struct ingest *ingest, const struct client *client, const char *why)
 {
-	policy_bucket_set(&ingest->lines, LINES_RATE, ticks());
-	if (policy_bucket_take(&ingest->lines, 1, ticks()))
+	policy_bucket_set(&ingest->lines, LINES_RATE, daemon_ticks());
+	if (policy_bucket_take(&ingest->lines, 1, daemon_ticks()))
 		log_notice("%s: %s", label(client), why);
 }
 
@@ -259,7 +252,7 @@ static enum proto_ack_state judge(const struct delivery *delivery, const uint8_t
 static bool fits(struct ingest *ingest, size_t len)
 {
 	struct cs_error error = { "" };
-	time_t now = ticks() / 1000000000;
+	time_t now = daemon_ticks() / 1000000000;
 
 	if (ingest->bytes + len <= ingest->config.bytes)
 		return true;

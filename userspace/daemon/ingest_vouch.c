@@ -30,6 +30,7 @@
 
 #include <openssl/crypto.h>
 
+#include "daemon/clock.h"
 #include "daemon/ingest_vouch.h"
 #include "daemon/log.h"
 #include "daemon/policy.h"
@@ -85,18 +86,10 @@ struct ingest_vouch {
 	struct policy_bucket	lines;
 };
 
-static uint64_t ticks(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 /* Strangers can't fill the log. */
 static bool may_log(struct ingest_vouch *vouch)
 {
-	return policy_bucket_take(&vouch->lines, 1, ticks());
+	return policy_bucket_take(&vouch->lines, 1, daemon_ticks());
 }
 
 /* --- Whom we know --- */
@@ -292,7 +285,8 @@ bool ingest_vouch_look(struct ingest_vouch *vouch, const uint8_t *message, size_
 	bool ok;
 
 	if (cs_message_parse(message, len, &parsed) || parsed.k != 1 ||
-	    is_recent(vouch, parsed.chunk_id) || !policy_bucket_take(&vouch->tries, 1, ticks()) ||
+	    is_recent(vouch, parsed.chunk_id) ||
+	    !policy_bucket_take(&vouch->tries, 1, daemon_ticks()) ||
 	    !open_terms(vouch, &parsed, &terms, what.object))
 		return false;
 	memcpy(vouch->recent[vouch->next_recent++ % RECENT_MAX], parsed.chunk_id, CS_CHUNK_ID_LEN);
@@ -349,8 +343,8 @@ int ingest_vouch_open(struct ingest_vouch **to, const struct config_ingest *conf
 	new->identity = identity;
 	snprintf(new->inbox, sizeof(new->inbox), "%s", config->inbox);
 	snprintf(new->dir, sizeof(new->dir), "%s", config->vouch.senders);
-	policy_bucket_set(&new->tries, TRIES_RATE, ticks());
-	policy_bucket_set(&new->lines, LINES_RATE, ticks());
+	policy_bucket_set(&new->tries, TRIES_RATE, daemon_ticks());
+	policy_bucket_set(&new->lines, LINES_RATE, daemon_ticks());
 	rc = cs_private_read(&new->key, config->vouch.key, error);
 	if (!rc)
 		rc = look_at_senders(new, error);

@@ -40,6 +40,7 @@
 
 #include <openssl/crypto.h>
 
+#include "daemon/clock.h"
 #include "daemon/ingest_file.h"
 #include "daemon/ingest_object.h"
 #include "daemon/ingest_vouch.h"
@@ -111,17 +112,9 @@ struct ingest_whole {
 	struct policy_bucket	lines;
 };
 
-static uint64_t ticks(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 static void complain(struct ingest_whole *whole, const char *name, int rc)
 {
-	if (policy_bucket_take(&whole->lines, 1, ticks()))
+	if (policy_bucket_take(&whole->lines, 1, daemon_ticks()))
 		log_error("%s/%s: %s; what came stays as it came", whole->inbox, name,
 			  strerror(-rc));
 }
@@ -295,7 +288,7 @@ static bool try_envelope(struct ingest_whole *whole, const struct cs_message *me
 	struct cs_cipher *cipher;
 	struct cs_terms terms;
 
-	if (!policy_bucket_take(&whole->tries, 1, ticks()))
+	if (!policy_bucket_take(&whole->tries, 1, daemon_ticks()))
 		return false;
 	cipher = ingest_vouch_terms(&terms, whole->key, message);
 	if (cipher)
@@ -656,14 +649,14 @@ static void set_timer(struct ingest_whole *whole, uint64_t ms)
 static void on_timer(evutil_socket_t fd, short what, void *data)
 {
 	struct ingest_whole *whole = data;
-	uint64_t begin = ticks(), ms;
+	uint64_t begin = daemon_ticks(), ms;
 	int rc = ingest_whole_step(whole);
 
 	(void)fd;
 	(void)what;
 	if (rc > 0)
 		return;
-	ms = (ticks() - begin) * STEP_SHARE / 1000000 + 1;
+	ms = (daemon_ticks() - begin) * STEP_SHARE / 1000000 + 1;
 	if (rc)
 		ms = TRIES_MS;
 	set_timer(whole, ms < STEP_MS ? ms : STEP_MS);
@@ -699,8 +692,8 @@ int ingest_whole_open(struct ingest_whole **to, struct event_base *base,
 		return cs_error_set(error, -ENOMEM, "out of memory");
 	new->out = -1;
 	snprintf(new->inbox, sizeof(new->inbox), "%s", config->inbox);
-	policy_bucket_set(&new->tries, TRIES_RATE, ticks());
-	policy_bucket_set(&new->lines, LINES_RATE, ticks());
+	policy_bucket_set(&new->tries, TRIES_RATE, daemon_ticks());
+	policy_bucket_set(&new->lines, LINES_RATE, daemon_ticks());
 	new->timer = evtimer_new(base, on_timer, new);
 	new->objects = ingest_objects_new();
 	new->dir = open(new->inbox, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
