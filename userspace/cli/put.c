@@ -309,20 +309,17 @@ static void skipped(const char *path, const char *why, void *arg)
 static unsigned long least_loss(struct cli *cli, const struct args *args)
 {
 	json_t *peers = cli_ask_list(cli, args, request_new("peers")), *peer, *loss;
-	unsigned long least = 0;
-	bool any = false;
+	json_int_t least = -1;
 	size_t i;
 
 	json_array_foreach(peers, i, peer) {
 		loss = json_object_get(peer, "loss");
-		if (!json_is_integer(loss) || json_integer_value(loss) < 0)
-			continue;
-		if (!any || (unsigned long)json_integer_value(loss) < least)
+		if (json_is_integer(loss) && json_integer_value(loss) >= 0 &&
+		    (least < 0 || json_integer_value(loss) < least))
 			least = json_integer_value(loss);
-		any = true;
 	}
 	json_decref(peers);
-	return least;
+	return least < 0 ? 0 : least;
 }
 
 /*
@@ -362,9 +359,8 @@ static void remember(struct cli *cli, const struct putting *putting,
 	cs_hex(id, result->object, CS_OBJECT_ID_LEN);
 	inet_ntop(AF_INET6, putting->to.card.address, to, sizeof(to));
 	record = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", id,
-			   "name",
-			   name_json(words->name ? words->name : words->what), "to", to, "created",
-			   (json_int_t)now, "expiry", (json_int_t)result->expiry, "files",
+			   "name", name_json(words->name ? words->name : words->what), "to", to,
+			   "created", (json_int_t)now, "expiry", (json_int_t)result->expiry, "files",
 			   (json_int_t)result->files, "bytes", (json_int_t)result->bytes,
 			   "skipped", (json_int_t)result->skipped, "messages",
 			   (json_int_t)result->messages, "sent", (json_int_t)result->sent,
@@ -462,16 +458,14 @@ static int wait_for_replicas(struct cli *cli, const struct putting *putting, siz
 	cli->absence = ABSENCE;
 	for (;;) {
 		holders = sent_holders(cli, putting->args, putting->ids[0], putting->nr_ids);
-		if (holders >= wanted) {
-			clear_bar();
-			return EXIT_YES;
-		}
-		if (seconds_now() >= until)
+		if (holders >= wanted || seconds_now() >= until)
 			break;
 		show_holders(holders, wanted);
 		sleep(1);
 	}
 	clear_bar();
+	if (holders >= wanted)
+		return EXIT_YES;
 	fprintf(stderr,
 		"%s: %s: it is on its way, but of %zu peers %zu signed for all of it\n",
 		args_program, putting->args->where, wanted, holders);

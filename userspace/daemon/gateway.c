@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #include "daemon/gateway.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"

@@ -106,19 +106,19 @@ static void on_hold(struct peer *peer, const struct proto_hold *hold)
 	free(ids);
 }
 
-static struct holding *find(const struct daemon *daemon, const uint8_t address[CS_ADDR_LEN])
+/* Where that of a peer is in the list; or the end of it. */
+static struct holding **find(struct daemon *daemon, const uint8_t address[CS_ADDR_LEN])
 {
-	struct holding *holding;
+	struct holding **at = &daemon->holdings;
 
-	for (holding = daemon->holdings; holding; holding = holding->next)
-		if (!memcmp(holding->address, address, CS_ADDR_LEN))
-			break;
-	return holding;
+	while (*at && memcmp((*at)->address, address, CS_ADDR_LEN))
+		at = &(*at)->next;
+	return at;
 }
 
 static void on_held(struct peer *peer, const struct proto_held *held)
 {
-	struct holding *holding = find(peer->daemon, peer->address);
+	struct holding *holding = *find(peer->daemon, peer->address);
 	size_t i;
 
 	if (!holding || !holding->waiting) {
@@ -170,10 +170,8 @@ static void trim(struct daemon *daemon, size_t most)
 /* That of a peer, which becomes the first of the list; NULL: out of memory. */
 static struct holding *holding_of(struct daemon *daemon, const uint8_t address[CS_ADDR_LEN])
 {
-	struct holding **at = &daemon->holdings, *holding;
+	struct holding **at = find(daemon, address), *holding = *at;
 
-	while ((holding = *at) && memcmp(holding->address, address, CS_ADDR_LEN))
-		at = &holding->next;
 	if (holding) {
 		*at = holding->next;
 	} else {

@@ -185,7 +185,6 @@ static void client_free(struct client *client)
 
 	while (client->answers)
 		answer_free(client->answers);
-
 	while (*at != client)
 		at = &(*at)->next;
 	*at = client->next;
