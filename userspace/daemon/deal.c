@@ -11,9 +11,9 @@
  * answers with a WANT of those that it lacks. What it lacks still when they were sent again comes
  * over the session (a little later where so much is lost that sessions hardly get on): its kernel
  * may know a message that its daemon was killed over before it was stored, and then takes each
- * further frame for a duplicate. Duplicates are not counted; what the
- * buyer's kernel counts is what it sent, repairs included, so its limit is as many times the
- * contract's bytes as it may send them: were it used up before, the same would begin anew.
+ * further frame for a duplicate. Duplicates are not counted; what the buyer's kernel counts is what
+ * it sent, repairs included, so its limit is as many times the contract's bytes as it may send
+ * them: were it used up before, the same would begin anew.
  *
  * A contract may be used up before all arrived: the path lost too much, or another program sent
  * under it. Then the seller names what it lacks in a DIFF of its own, and the buyer offers that
@@ -163,27 +163,12 @@ static int install(struct deal *deal, struct cs_error *error)
 	return 0;
 }
 
-/* false: not now. */
-static bool send_by_session(const struct deal *deal, const struct store_item *item)
-{
-	struct proto_letter letter = { .type = PROTO_MESSAGE };
-
-	letter.message.hops = intake_hops(item);
-	letter.message.contract = deal->contract.id;
-	letter.message.message = item->message;
-	letter.message.len = item->size;
-	return session_backlog(deal->peer->session) <= SESSION_BACKLOG &&
-	       !session_send(deal->peer->session, &letter);
-}
-
 /* Sends one item; false: not now. */
 static bool send_item(struct deal *deal, size_t i)
 {
-	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
 	struct daemon *daemon = deal->daemon;
 	struct cs_error error = { "" };
 	struct store_item item;
-	size_t len;
 	int rc;
 
 	if (store_get(daemon->store, deal->contract.items[i].digest, &item))
@@ -191,17 +176,13 @@ static bool send_item(struct deal *deal, size_t i)
 	if (!intake_may_give(daemon, &item))
 		return false;
 	if (deal->by_session)
-		return send_by_session(deal, &item);
-	len = intake_frame_of(daemon, &item, deal->peer->lladdr, intake_hops(&item),
-			      deal->contract.id, frame, sizeof(frame));
-	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
+		return !intake_give_letter(deal->peer, &item, deal->contract.id);
+	rc = intake_give_frame(deal->peer, &item, deal->contract.id, &error);
 	if (rc == -ENOBUFS || rc == -EAGAIN)
 		return false;
 	if (rc)
 		log_warning("%s: a message under contract was not sent: %s",
 			    peer_label(deal->peer), error.text);
-	else
-		deal->peer->loss.alone++;
 	return true;
 }
 

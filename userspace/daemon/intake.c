@@ -34,6 +34,8 @@
 #define EXPIRE_SECONDS	10
 #define GIVEN_SECONDS	10	/* a frame does not wait longer in the ring */
 
+static const uint8_t everybody[KERNEL_LLADDR_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
 /**
  * struct band - bytes in one direction
  * @bucket: the limit
@@ -319,20 +321,27 @@ void intake_missed(struct daemon *daemon, uint64_t count)
 		sync_now(peer);
 }
 
+static int send_frame(struct daemon *daemon, const struct store_item *item, const uint8_t *to,
+		      uint8_t hops, uint32_t contract, struct cs_error *error)
+{
+	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
+	size_t len;
+
+	len = intake_frame_of(daemon, item, to, hops, contract, frame, sizeof(frame));
+	return len ? daemon->kernel->ops->send(daemon->kernel, frame, len, error) :
+		     cs_error_set(error, -EMSGSIZE, "the message is too long");
+}
+
 /* So that the kernel knows the message, and forwards it as if the peer's kernel had sent it. */
 static int inject(struct daemon *daemon, const struct store_item *item, struct cs_error *error)
 {
-	static const uint8_t all[KERNEL_LLADDR_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
 	uint64_t now = daemon_now();
-	size_t len;
 
 	if (!item->hops)
 		return daemon->kernel->ops->remember(daemon->kernel, item->digest,
 						     item->expiry > now ? item->expiry - now : 1,
 						     error);
-	len = intake_frame_of(daemon, item, all, intake_hops(item), 0, frame, sizeof(frame));
-	return len ? daemon->kernel->ops->send(daemon->kernel, frame, len, error) : -EMSGSIZE;
+	return send_frame(daemon, item, everybody, intake_hops(item), 0, error);
 }
 
 static bool message_is_whole(const struct proto_message *message)
@@ -384,17 +393,11 @@ int intake_message(struct peer *peer, const struct proto_message *message)
 /* So that the kernel knows it, and all neighbours get it with the hops that the sender gave it. */
 static int send_own(struct daemon *daemon, const struct store_item *item, struct cs_error *error)
 {
-	static const uint8_t all[KERNEL_LLADDR_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
-	size_t len;
-
 	/* it has arrived */
 	if (item->flags & STORE_LOCAL)
 		return daemon->kernel->ops->remember(daemon->kernel, item->digest,
 						     item->expiry - daemon_now(), error);
-	len = intake_frame_of(daemon, item, all, item->hops, 0, frame, sizeof(frame));
-	return len ? daemon->kernel->ops->send(daemon->kernel, frame, len, error) :
-		     cs_error_set(error, -EMSGSIZE, "the message is too long");
+	return send_frame(daemon, item, everybody, item->hops, 0, error);
 }
 
 static enum intake_result check_own(const struct daemon *daemon, const uint8_t *message, size_t len,
@@ -500,6 +503,46 @@ uint8_t intake_hops(const struct store_item *item)
 	if ((item->flags & STORE_OWN) || !item->hops || item->hops == CS_HOPS_UNLIMITED)
 		return item->hops;
 	return item->hops - 1;
+}
+
+/**
+ * intake_give_frame() - give a message to a peer, alone, in a frame
+ * @peer: whom
+ * @item: the message
+ * @contract: of the link header, 0: none
+ * @error: gets the reason of a failure
+ *
+ * Return: 0; -ENOBUFS or -EAGAIN: not now; another negative errno.
+ */
+int intake_give_frame(struct peer *peer, const struct store_item *item, uint32_t contract,
+		      struct cs_error *error)
+{
+	int rc;
+
+	rc = send_frame(peer->daemon, item, peer->lladdr, intake_hops(item), contract, error);
+	peer->loss.alone += !rc;
+	return rc;
+}
+
+/**
+ * intake_give_letter() - give a message to a peer over its session
+ * @peer: whom
+ * @item: the message
+ * @contract: under which it gets it, 0: none
+ *
+ * Return: 0; -EAGAIN: not now; another negative errno of session_send().
+ */
+int intake_give_letter(struct peer *peer, const struct store_item *item, uint32_t contract)
+{
+	struct proto_letter letter = { .type = PROTO_MESSAGE };
+
+	if (session_backlog(peer->session) > SESSION_BACKLOG)
+		return -EAGAIN;
+	letter.message.hops = intake_hops(item);
+	letter.message.contract = contract;
+	letter.message.message = item->message;
+	letter.message.len = item->size;
+	return session_send(peer->session, &letter);
 }
 
 static bool may_pass(struct band *band, uint64_t rate, uint64_t bytes)

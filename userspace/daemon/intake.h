@@ -67,6 +67,9 @@ uint8_t intake_hops(const struct store_item *item);
 /* These take from the quotas of bytes a second; false: not now. */
 bool intake_may_give(struct daemon *daemon, const struct store_item *item);
 bool intake_may_take(struct daemon *daemon, size_t len);
+int intake_give_frame(struct peer *peer, const struct store_item *item, uint32_t contract,
+		      struct cs_error *error);
+int intake_give_letter(struct peer *peer, const struct store_item *item, uint32_t contract);
 void intake_band(const struct daemon *daemon, uint64_t *in, uint64_t *out);
 
 /* a frame of a message of the store; @size bytes of room; its length, 0: none */

@@ -40,7 +40,6 @@
 #include "daemon/offer.h"
 #include "daemon/peer.h"
 #include "daemon/reconcile.h"
-#include "lib/message.h"
 
 #define FIRST_SYMBOLS	32
 #define MOST_SYMBOLS	8192	/* of one letter */
@@ -196,36 +195,18 @@ static unsigned int times_framed(const struct sync *sync, const uint8_t *id)
 
 static int give_in_frame(struct peer *peer, const struct store_item *item)
 {
-	static uint8_t frame[CS_FRAME_HLEN + CS_SLICE_MAX];
-	struct daemon *daemon = peer->daemon;
 	struct sync *sync = &peer->sync;
 	struct cs_error error = { "" };
 	unsigned int n = times_framed(sync, item->digest);
-	size_t len;
 	int rc;
 
-	len = intake_frame_of(daemon, item, peer->lladdr, intake_hops(item), 0, frame,
-			      sizeof(frame));
-	rc = daemon->kernel->ops->send(daemon->kernel, frame, len, &error);
+	rc = intake_give_frame(peer, item, 0, &error);
 	if (rc)
 		return rc;
 	if (sync->framed[n].count >= QUEUE_MAX)
 		idset_clear(&sync->framed[n]);
-	peer->loss.alone++;
 	sync->look = true;
 	return idset_add(&sync->framed[n], item->digest);
-}
-
-static int give_over_session(struct peer *peer, const struct store_item *item)
-{
-	struct proto_letter letter = { .type = PROTO_MESSAGE };
-
-	if (session_backlog(peer->session) > SESSION_BACKLOG)
-		return -EAGAIN;
-	letter.message.hops = intake_hops(item);
-	letter.message.message = item->message;
-	letter.message.len = item->size;
-	return session_send(peer->session, &letter);
 }
 
 /* Gives one message of the queue; false: not now. */
@@ -246,7 +227,7 @@ static bool give(struct peer *peer, bool in_frames)
 	if (in_frames && times_framed(sync, item.digest) < SYNC_FRAMES)
 		rc = give_in_frame(peer, &item);
 	else
-		rc = give_over_session(peer, &item);
+		rc = intake_give_letter(peer, &item, 0);
 	if (rc)
 		return false;
 	sync->given++;
