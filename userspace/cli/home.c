@@ -110,23 +110,11 @@ void home_write(const struct args *args, const char *path, const void *data, siz
 char *home_read(const struct args *args, const char *path, size_t max, size_t *len)
 {
 	struct cs_error error = { "" };
-	struct stat st;
 	char *data;
-	FILE *file;
 	int rc;
 
-	rc = cs_file_open(&file, path, false, max, &error);
-	if (rc == -ENOENT)
-		return NULL;
-	if (rc || fstat(fileno(file), &st))
-		args_die(args, "%s", rc ? error.text : strerror(errno));
-	data = malloc(st.st_size + 1);
-	if (!data)
-		args_die(args, "%s: out of memory", path);
-	*len = fread(data, 1, st.st_size, file);
-	if (ferror(file))
-		args_die(args, "%s: can't read it", path);
-	fclose(file);
-	data[*len] = '\0';
+	rc = cs_file_read(path, max, &data, len, &error);
+	if (rc && rc != -ENOENT)
+		args_die(args, "%s", error.text);
 	return data;
 }

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
@@ -215,28 +214,6 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-static int read_body(struct upload *upload, const char *path, struct cs_error *error)
-{
-	struct stat st;
-	FILE *file;
-	int rc;
-
-	rc = cs_file_open(&file, path, false, BUCKET_FILE_MAX, error);
-	if (rc)
-		return rc;
-	if (!fstat(fileno(file), &st))
-		upload->body = malloc(st.st_size + 1);
-	if (upload->body) {
-		upload->len = fread(upload->body, 1, st.st_size, file);
-		rc = upload->len == (size_t)st.st_size ? 0 :
-		     cs_error_set(error, -EIO, "%s: can't read it", path);
-	} else {
-		rc = cs_error_set(error, -ENOMEM, "%s: out of memory", path);
-	}
-	fclose(file);
-	return rc;
-}
-
 static CURLcode set_security(const struct bucket *bucket, CURL *easy)
 {
 	const struct config_bucket *config = &bucket->config;
@@ -324,7 +301,7 @@ static int begin(struct upload *upload, const char *path, struct cs_error *error
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 	int rc;
 
-	rc = read_body(upload, path, error);
+	rc = cs_file_read(path, BUCKET_FILE_MAX, &upload->body, &upload->len, error);
 	if (rc)
 		return rc;
 	snprintf(copy, sizeof(copy), "%s", path);

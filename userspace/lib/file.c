@@ -119,6 +119,43 @@ int cs_file_open(FILE **file, const char *path, bool secret, size_t max, struct 
 	return rc;
 }
 
+/**
+ * cs_file_read() - all of a small regular file that is no secret
+ * @path: its name
+ * @max: bytes that it may have
+ * @data: gets its content, with a NUL behind it, to be freed
+ * @len: gets its bytes
+ * @error: gets the reason of a failure
+ *
+ * Return: 0; -ENOENT: there is no such file; another negative errno.
+ */
+int cs_file_read(const char *path, size_t max, char **data, size_t *len, struct cs_error *error)
+{
+	struct stat st;
+	FILE *file;
+	int rc;
+
+	*data = NULL;
+	rc = cs_file_open(&file, path, false, max, error);
+	if (rc)
+		return rc;
+	if (!fstat(fileno(file), &st))
+		*data = malloc(st.st_size + 1);
+	if (!*data) {
+		fclose(file);
+		return cs_error_set(error, -ENOMEM, "%s: out of memory", path);
+	}
+	*len = fread(*data, 1, st.st_size, file);
+	(*data)[*len] = '\0';
+	rc = *len == (size_t)st.st_size ? 0 : cs_error_set(error, -EIO, "%s: can't read it", path);
+	fclose(file);
+	if (rc) {
+		free(*data);
+		*data = NULL;
+	}
+	return rc;
+}
+
 static int write_fd(int fd, const void *data, size_t size, mode_t mode)
 {
 	int rc;

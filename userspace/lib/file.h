@@ -15,6 +15,7 @@
 int cs_file_write(int fd, const void *data, size_t size);
 int cs_file_sync_directory(const char *path);
 int cs_file_open(FILE **file, const char *path, bool secret, size_t max, struct cs_error *error);
+int cs_file_read(const char *path, size_t max, char **data, size_t *len, struct cs_error *error);
 int cs_file_create(const char *path, mode_t mode, const void *data, size_t size,
 		   struct cs_error *error);
 
