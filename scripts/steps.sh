@@ -51,6 +51,21 @@ count() {
 		END { print good + 0, bad + 0 }' "$1"
 }
 
+# name_failed STEP: which of its results failed, with what was said before, for the end of the
+# output, where one looks first.
+name_failed() {
+	awk -v step="$1" '
+		/^ *(not )?ok/ {
+			if (/^ *not/)
+				print step ": " $0 said
+			nr = 0
+			said = ""
+		}
+		/^ *# / && nr++ < 12 { said = said "\n\t" $0 }' "$out/$1.log"
+	[ "$status" = 0 ] || grep -q '^ *not ok' "$out/$1.log" ||
+		printf '%s: ended with status %s\n' "$1" "$status"
+}
+
 # begin STEP: runs it; its log, exit status and time are in $out. An only one is also printed.
 begin() {
 	local began=$SECONDS
@@ -81,7 +96,10 @@ report() {
 	[ "$((good + bad))" != 0 ] || bad=1
 	passed=$((passed + good))
 	failed=$((failed + bad))
-	[ "$bad" = 0 ] || printf 'not '
+	[ "$bad" = 0 ] || {
+		printf 'not '
+		name_failed "$1" >>"$out/failed"
+	}
 	printf 'ok %d %s # %d passed, %d failed, %d s\n' "$number" "$1" "$good" "$bad" "$took"
 }
 
@@ -110,6 +128,7 @@ run_steps() {
 	mkdir -p "$out"
 	passed=0
 	failed=0
+	: >"$out/failed"
 	build_all "${goals[@]}" || {
 		printf '%s: the build failed\n0 passed, 1 failed\n' "${0##*/}"
 		return 1
@@ -126,6 +145,7 @@ run_steps() {
 	while [ ${#running[@]} -gt 0 ]; do
 		await
 	done
+	sed 's/^/# failed: /' "$out/failed"
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	[ "$failed" = 0 ]
 }

@@ -360,10 +360,11 @@ static void remember(struct cli *cli, const struct putting *putting,
 	inet_ntop(AF_INET6, putting->to.card.address, to, sizeof(to));
 	record = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", id,
 			   "name", name_json(words->name ? words->name : words->what), "to", to,
-			   "created", (json_int_t)now, "expiry", (json_int_t)result->expiry, "files",
-			   (json_int_t)result->files, "bytes", (json_int_t)result->bytes,
-			   "skipped", (json_int_t)result->skipped, "messages",
-			   (json_int_t)result->messages, "sent", (json_int_t)result->sent,
+			   "created", (json_int_t)now, "expiry", (json_int_t)result->expiry,
+			   "files", (json_int_t)result->files, "bytes", (json_int_t)result->bytes,
+			   "skipped", (json_int_t)result->skipped,
+			   "messages", (json_int_t)result->messages,
+			   "sent", (json_int_t)result->sent,
 			   "redundancy", (json_int_t)putting->redundancy);
 	if (!record)
 		args_die(putting->args, "out of memory");
