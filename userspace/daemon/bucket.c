@@ -2,10 +2,10 @@
 /*
  * An S3-compatible bucket: files are uploaded with PUT, each under its name behind the prefix.
  *
- * libcurl makes the requests, and signs them with AWS Signature Version 4, the SHA-256 of the
- * content included, so that a server which says 200 has what was sent. It works within the event
- * loop: it says which descriptors and which time it waits for, and is called when they are ready;
- * names are resolved in a thread of its own. So nothing here waits, and there is no lock.
+ * libcurl (curl.c) makes the requests, and signs them with AWS Signature Version 4, the SHA-256 of
+ * the content included, so that a server which says 200 has what was sent. It works within the
+ * event loop: it says which descriptors and which time it waits for, and is called when they are
+ * ready; names are resolved in a thread of its own. So nothing here waits, and there is no lock.
  *
  * TLS is always verified, redirects are not followed, as what is signed for one server is not for
  * another, and HTTP in plain is for loopback addresses (config_value.c). What the server says is
@@ -20,11 +20,11 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "daemon/bucket.h"
+#include "daemon/curl.h"
 #include "lib/file.h"
 #include "lib/hex.h"
 
@@ -90,9 +90,9 @@ struct bucket {
 static void upload_free(struct upload *upload)
 {
 	LIST_REMOVE(upload, next);
-	curl_multi_remove_handle(upload->bucket->multi, upload->easy);
-	curl_easy_cleanup(upload->easy);
-	curl_slist_free_all(upload->headers);
+	curl.multi_remove_handle(upload->bucket->multi, upload->easy);
+	curl.easy_cleanup(upload->easy);
+	curl.slist_free_all(upload->headers);
 	free(upload->body);
 	free(upload);
 }
@@ -116,11 +116,11 @@ static void finish(struct upload *upload, CURLcode result)
 	const char *url = upload->bucket->config.url;
 	long status = 0;
 
-	curl_easy_getinfo(upload->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl.easy_getinfo(upload->easy, CURLINFO_RESPONSE_CODE, &status);
 	code_of(upload, code);
 	if (result)
 		snprintf(why, sizeof(why), "%s: %s", url,
-			 *upload->error ? upload->error : curl_easy_strerror(result));
+			 *upload->error ? upload->error : curl.easy_strerror(result));
 	else if (status / 100 == 3)
 		snprintf(why, sizeof(why), "%s: HTTP %ld %s: the bucket is elsewhere, or of "
 			 "another region", url, status, code);
@@ -136,10 +136,10 @@ static void look(struct bucket *bucket)
 	CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(bucket->multi, &left))) {
+	while ((message = curl.multi_info_read(bucket->multi, &left))) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&upload);
+		curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&upload);
 		finish(upload, message->data.result);
 	}
 }
@@ -151,7 +151,7 @@ static void on_socket(evutil_socket_t fd, short what, void *data)
 	struct bucket *bucket = data;
 	int running;
 
-	curl_multi_socket_action(bucket->multi, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) |
+	curl.multi_socket_action(bucket->multi, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) |
 				 (what & EV_WRITE ? CURL_CSELECT_OUT : 0), &running);
 	look(bucket);
 }
@@ -163,7 +163,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	curl_multi_socket_action(bucket->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	curl.multi_socket_action(bucket->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	look(bucket);
 }
 
@@ -184,7 +184,7 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *data, void *event
 		if (event)
 			event_add(event, NULL);
 	}
-	curl_multi_assign(bucket->multi, fd, event);
+	curl.multi_assign(bucket->multi, fd, event);
 	return 0;
 }
 
@@ -220,25 +220,25 @@ static CURLcode set_security(const struct bucket *bucket, CURL *easy)
 	bool plain = !strncmp(config->url, "http:", 5);
 	CURLcode rc;
 
-	rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
+	rc = curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
 	/* what is in plain does not leave this machine */
 	if (!rc && plain)
-		rc = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+		rc = curl.easy_setopt(easy, CURLOPT_PROXY, "");
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+		rc = curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+		rc = curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+		rc = curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+		rc = curl.easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (!rc && *config->ca)
-		rc = curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca);
+		rc = curl.easy_setopt(easy, CURLOPT_CAINFO, config->ca);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_USERNAME, bucket->access_key);
+		rc = curl.easy_setopt(easy, CURLOPT_USERNAME, bucket->access_key);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_PASSWORD, bucket->secret_key);
-	return rc ? rc : curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, bucket->sign);
+		rc = curl.easy_setopt(easy, CURLOPT_PASSWORD, bucket->secret_key);
+	return rc ? rc : curl.easy_setopt(easy, CURLOPT_AWS_SIGV4, bucket->sign);
 }
 
 static CURLcode set_request(struct upload *upload, const char *url)
@@ -246,35 +246,35 @@ static CURLcode set_request(struct upload *upload, const char *url)
 	CURL *easy = upload->easy;
 	CURLcode rc;
 
-	rc = curl_easy_setopt(easy, CURLOPT_URL, url);
+	rc = curl.easy_setopt(easy, CURLOPT_URL, url);
 	/* the body is in memory, so that its hash is signed, and it can be sent again */
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		rc = curl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
 				      (curl_off_t)upload->len);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, upload->body);
+		rc = curl.easy_setopt(easy, CURLOPT_POSTFIELDS, upload->body);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT");
+		rc = curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT");
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, upload->headers);
+		rc = curl.easy_setopt(easy, CURLOPT_HTTPHEADER, upload->headers);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+		rc = curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+		rc = curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_TIMEOUT, SECONDS);
+		rc = curl.easy_setopt(easy, CURLOPT_TIMEOUT, SECONDS);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
+		rc = curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_WRITEDATA, upload);
+		rc = curl.easy_setopt(easy, CURLOPT_WRITEDATA, upload);
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, upload->error);
-	return rc ? rc : curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)upload);
+		rc = curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, upload->error);
+	return rc ? rc : curl.easy_setopt(easy, CURLOPT_PRIVATE, (char *)upload);
 }
 
 static int add_header(struct upload *upload, const char *header)
 {
-	struct curl_slist *more = curl_slist_append(upload->headers, header);
+	struct curl_slist *more = curl.slist_append(upload->headers, header);
 
 	if (!more)
 		return -ENOMEM;
@@ -306,17 +306,17 @@ static int begin(struct upload *upload, const char *path, struct cs_error *error
 		return rc;
 	snprintf(copy, sizeof(copy), "%s", path);
 	snprintf(url, sizeof(url), "%s/%s", bucket->config.url, basename(copy));
-	upload->easy = curl_easy_init();
+	upload->easy = curl.easy_init();
 	/* "Expect:" is not taken out, as libcurl 7.88 would sign it all the same */
 	if (upload->easy && !add_hash(upload) &&
 	    !add_header(upload, "Content-Type: application/octet-stream"))
 		code = set_security(bucket, upload->easy);
 	if (!code)
 		code = set_request(upload, url);
-	if (!code && curl_multi_add_handle(bucket->multi, upload->easy))
+	if (!code && curl.multi_add_handle(bucket->multi, upload->easy))
 		code = CURLE_FAILED_INIT;
 	return code ? cs_error_set(error, -EIO, "%s: %s", bucket->config.url,
-				   curl_easy_strerror(code)) : 0;
+				   curl.easy_strerror(code)) : 0;
 }
 
 /**
@@ -376,14 +376,18 @@ static int read_key(const char *path, char key[KEY_MAX], struct cs_error *error)
 
 static int open_multi(struct bucket *bucket, struct cs_error *error)
 {
-	bucket->multi = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_multi_init();
+	int rc = curl_load(error);
+
+	if (rc)
+		return rc;
+	bucket->multi = curl.multi_init();
 	bucket->timer = evtimer_new(bucket->base, on_timer, bucket);
 	if (!bucket->multi || !bucket->timer ||
-	    curl_multi_setopt(bucket->multi, CURLMOPT_SOCKETFUNCTION, watch) ||
-	    curl_multi_setopt(bucket->multi, CURLMOPT_SOCKETDATA, bucket) ||
-	    curl_multi_setopt(bucket->multi, CURLMOPT_TIMERFUNCTION, wait_for) ||
-	    curl_multi_setopt(bucket->multi, CURLMOPT_TIMERDATA, bucket))
-		return cs_error_set(error, -ENOMEM, "libcurl does not begin: out of memory?");
+	    curl.multi_setopt(bucket->multi, CURLMOPT_SOCKETFUNCTION, watch) ||
+	    curl.multi_setopt(bucket->multi, CURLMOPT_SOCKETDATA, bucket) ||
+	    curl.multi_setopt(bucket->multi, CURLMOPT_TIMERFUNCTION, wait_for) ||
+	    curl.multi_setopt(bucket->multi, CURLMOPT_TIMERDATA, bucket))
+		return cs_error_set(error, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -446,7 +450,7 @@ void bucket_close(struct bucket *bucket)
 	while (!LIST_EMPTY(&bucket->uploads))
 		upload_free(LIST_FIRST(&bucket->uploads));
 	if (bucket->multi)
-		curl_multi_cleanup(bucket->multi);
+		curl.multi_cleanup(bucket->multi);
 	if (bucket->timer)
 		event_free(bucket->timer);
 	OPENSSL_cleanse(bucket->secret_key, sizeof(bucket->secret_key));
