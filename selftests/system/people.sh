@@ -10,8 +10,11 @@
 # shellcheck source=lib.sh
 declare -F launch >/dev/null || . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# person NAME NODE ARGUMENT...: crowdshare, of who lives in $work/home-NAME.
+person() { (cd "$work/home-$1" && HOME=$PWD XDG_STATE_HOME='' XDG_DATA_HOME='' cs "${@:2}"); }
+
 # user NODE ARGUMENT...: crowdshare, of the person there.
-user() { (cd "$work/home-$1" && HOME=$PWD XDG_STATE_HOME='' XDG_DATA_HOME='' cs "$@"); }
+user() { person "$1" "$@"; }
 
 # within SECONDS COMMAND...: which may be a function.
 within() {

@@ -9,7 +9,7 @@
 
 cd "$(dirname "$0")" || exit 2
 all=(kernel sessions community segment forward scale trade gateway refusals damage crash object
-	files via outage service)
+	files via outage provider service)
 [ $# -gt 0 ] || set -- "${all[@]}"
 failed=0 number=0
 printf 'KTAP version 1\n1..%d\n' $#

@@ -21,6 +21,7 @@ uplink() {
 
 # --- The ingest, in a namespace of its own ---
 
+# ingest_conf [SETTINGS]: of the group ingest, too.
 ingest_conf() {
 	mkdir -p "$work/i"
 	cat >"$work/i/conf" <<-CONF
@@ -28,7 +29,7 @@ ingest_conf() {
 		identity = "$work/i/identity.key";
 		state = "$work/i";
 		ports = ( );
-		ingest: { listen = "[::]:$port"; inbox = "$work/i/inbox"; };
+		ingest: { listen = "[::]:$port"; inbox = "$work/i/inbox"; ${1-} };
 	CONF
 }
 
