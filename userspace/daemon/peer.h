@@ -47,7 +47,6 @@ struct peer_rx_key {
  * @pending: it has not yet confirmed those
  * @pairwise_ready: pairwise keys are in use in both directions
  * @rx_port_epoch: of its port key that we last got
- * @handed: daemon_ticks() when it was last given a port key of ours
  * @acked: epoch of our port key that it last confirmed
  * @rx: its receive keys
  * @expire_keys: timer: removes those of @rx that are due
@@ -83,7 +82,6 @@ struct peer {
 	bool			pending;
 	bool			pairwise_ready;
 	uint32_t		rx_port_epoch;
-	uint64_t		handed;
 	uint32_t		acked;
 	struct peer_rx_key	rx[KERNEL_PEER_KEYS];
 	struct event		*expire_keys;

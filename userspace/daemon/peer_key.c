@@ -319,7 +319,6 @@ int peer_key_send_port_key(struct peer *peer, const struct port_key *key)
 	letter.key.epoch = key->epoch;
 	letter.key.id = key->id;
 	memcpy(letter.key.secret, key->secret, sizeof(letter.key.secret));
-	peer->handed = daemon_ticks();
 	rc = session_send(peer->session, &letter);
 	OPENSSL_cleanse(letter.key.secret, sizeof(letter.key.secret));
 	return rc;
@@ -344,15 +343,18 @@ static void on_port_key(struct peer *peer, const struct proto_key *key)
 	session_send(peer->session, &ack);
 }
 
+/* Of the latest key, or, if the peer is slow, of one before it: then it says nothing any more. */
 static void on_port_key_ack(struct peer *peer, const struct proto_key *key)
 {
 	const struct port *port = peer->port;
+	const struct port_key *latest = port->next_key.id ? &port->next_key : &port->key;
 
-	if (key->epoch != port->key.epoch &&
-	    (!port->next_key.id || key->epoch != port->next_key.epoch)) {
+	if ((int32_t)(key->epoch - latest->epoch) > 0 || key->id != port_key_id(key->epoch)) {
 		fail(peer, "it confirms a port key that it was not given");
 		return;
 	}
+	if (key->epoch != latest->epoch && key->epoch != port->key.epoch)
+		return;
 	peer->acked = key->epoch;
 	port_key_acked(peer->port);
 }

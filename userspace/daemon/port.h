@@ -53,7 +53,8 @@ static inline uint8_t pairwise_key_id(uint32_t epoch)
  * @inherited: an earlier run gave @key to the kernel; its secret is not known
  * @next_key: the key that is being handed to the peers, id 0: none
  * @settling: the end of handing out @next_key is set
- * @again: a peer left that has @next_key: another rotation follows
+ * @again: a peer left that has @next_key, or @key: another rotation follows
+ * @switched: daemon_ticks() when @key came into use
  * @rotate: timer of the next rotation, or of the end of one under way
  */
 struct port {
@@ -76,6 +77,7 @@ struct port {
 	struct port_key		next_key;
 	bool			settling;
 	bool			again;
+	uint64_t		switched;
 	struct event		*rotate;
 };
 

@@ -6,8 +6,12 @@
  * Rotation, without losing a frame: a new key is handed to all peers, who give it to their kernels
  * beside the old one and confirm; then it takes the place of the old one in this node's kernel. Who
  * does not confirm holds all others up for 5 seconds, or half of the overlap if that is less, and
- * loses its session. Peers keep the old key for the overlap, from when they got the new one. A
- * rotation comes every so often, and when a peer has left: it has the key, but gets not the next.
+ * then hears nothing of what is broadcast until it has the key, which its session brings. It does
+ * not lose that: where many nodes are slow, all those handshakes would make them slower. Peers keep
+ * the old key for the overlap, from when they got the new one.
+ *
+ * A rotation comes every so often, and when a peer has left: it has the key, but gets not the next.
+ * When many leave, one after the other, there is time between two rotations for other work.
  *
  * Peers that are lost, but not yet gone, are taken to be restarting. A rotation that is not urgent
  * waits for them.
@@ -59,6 +63,12 @@ static uint64_t settle_msec(const struct port *port)
 	return half < SETTLE_SECONDS * 1000 ? half : SETTLE_SECONDS * 1000;
 }
 
+/* From the end of a rotation to the next one that somebody's leaving makes necessary. */
+static uint64_t pause_msec(const struct port *port)
+{
+	return 2 * settle_msec(port);
+}
+
 /* A key of an id that is not the one in use. */
 static int make(struct port_key *key, uint32_t epoch, uint8_t used)
 {
@@ -72,18 +82,6 @@ static int make(struct port_key *key, uint32_t epoch, uint8_t used)
 static void wipe(struct port_key *key)
 {
 	OPENSSL_cleanse(key, sizeof(*key));
-}
-
-/* Those who were handed the key in use, but did not confirm it: they hear this node no more. */
-static void close_silent(struct port *port)
-{
-	uint64_t now = daemon_ticks(), settle = settle_msec(port) * 1000000;
-	struct peer *peer;
-
-	for (peer = port->daemon->peers; peer; peer = peer->next)
-		if (peer->port == port && peer->session && peer->acked != port->key.epoch &&
-		    now - peer->handed >= settle / 2)
-			session_close(peer->session, "it does not confirm the port key");
 }
 
 /* The key that was handed out takes the place of the one in use. */
@@ -103,13 +101,12 @@ static void switch_over(struct port *port)
 	wipe(&port->next_key);
 	port->inherited = false;
 	port->settling = false;
+	port->switched = daemon_ticks();
 	log_debug("%s: port key %u in use", port->link.name, port->key.id);
-	close_silent(port);
-	schedule_rotation(port);
-	if (port->again) {
-		port->again = false;
-		port_key_rotate(port);
-	}
+	if (port->again)
+		schedule(port, pause_msec(port));
+	else
+		schedule_rotation(port);
 }
 
 static bool peer_lost(const struct port *port)
@@ -130,7 +127,7 @@ static void on_rotate(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	if (port->next_key.id) {
 		switch_over(port);
-	} else if (peer_lost(port)) {
+	} else if (!port->again && peer_lost(port)) {
 		schedule(port, port->daemon->config.sessions.timeout * 1000ull);
 	} else {
 		/* whose certificate has expired since does not get the next key */
@@ -203,16 +200,20 @@ void port_key_hand(struct port *port, struct peer *peer)
  * port_key_rotate() - replace the port key
  * @port: the port
  *
- * If that is under way, it is done once more after: who left may have the next key already.
+ * If that is under way, or was done a moment ago, it is done after a pause: who left may have the
+ * next key already.
  */
 void port_key_rotate(struct port *port)
 {
+	uint64_t since = (daemon_ticks() - port->switched) / 1000000;
 	struct peer *peer;
 
 	if (!port->rotate || !port_has_keys(port))
 		return;
-	if (port->next_key.id) {
-		port->again = true;
+	port->again = port->next_key.id || since < pause_msec(port);
+	if (port->again) {
+		if (!port->next_key.id)
+			schedule(port, pause_msec(port) - since);
 		return;
 	}
 	if (make(&port->next_key, port->key.epoch + 1, port->key.id)) {

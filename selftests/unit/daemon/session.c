@@ -1310,8 +1310,10 @@ static void test_stray_letters(void **state)
 	refused(&raw, &letter, "confirms a pairwise key that was not made");
 
 	raw_greet(&raw, 1);
+	run_until(raw.heard[PROTO_PORT_KEY] == 1, 20000);
 	letter.type = PROTO_PORT_KEY_ACK;
-	letter.key.id = 12;
+	letter.key.epoch = raw.key.epoch + 1;
+	letter.key.id = port_key_id(letter.key.epoch);
 	refused(&raw, &letter, "confirms a port key that it was not given");
 
 	raw_greet(&raw, 1);
@@ -1365,10 +1367,11 @@ static void test_many_keys(void **state)
 	refused(&raw, NULL, "too often");
 }
 
-/* A key is not acknowledged: the session ends, the others are not held up for long. */
+/* A key is not confirmed: others are not held up for long, and who is slow keeps its session. */
 static void test_no_ack(void **state)
 {
 	struct proto_letter ack = { .type = PROTO_PORT_KEY_ACK };
+	struct peer *peer;
 	struct key key;
 	struct raw raw;
 
@@ -1376,15 +1379,54 @@ static void test_no_ack(void **state)
 	node_start(1);
 	raw_greet(&raw, 1);
 	run_until(raw.heard[PROTO_PORT_KEY] == 1, 20000);
+	peer = peer_of(1, 0);
 	ack.key = raw.key;
 	raw_say(&raw, &ack);
-	run_until(peer_of(1, 0)->acked == raw.key.epoch, 20000);
+	run_until(peer->acked == raw.key.epoch, 20000);
 	key = nodes[1].key;
 	port_key_rotate(port_of(1));
 	run_until(raw.heard[PROTO_PORT_KEY] == 2, 20000);
 	assert_memory_equal(&nodes[1].key, &key, sizeof(key));
+	ack.key = raw.key;
 	run_until(memcmp(&nodes[1].key, &key, sizeof(key)), 20000);
-	refused(&raw, NULL, "does not confirm the port key");
+	/* it says so when there is another one already; and then of that one */
+	port_key_rotate(port_of(1));
+	run_until(raw.heard[PROTO_PORT_KEY] == 3, 20000);
+	run_until(!port_of(1)->next_key.id, 20000);
+	raw_say(&raw, &ack);
+	ack.key = raw.key;
+	raw_say(&raw, &ack);
+	run_until(peer->acked == raw.key.epoch, 20000);
+	assert_non_null(peer->session);
+	raw_close(&raw);
+}
+
+/* When several leave, there is a pause between two rotations; and the last of them is not missed. */
+static void test_pause(void **state)
+{
+	struct key key;
+	uint64_t began;
+	struct raw raw;
+
+	(void)state;
+	node_start(1);
+	raw_greet(&raw, 1);
+	run_until(raw.heard[PROTO_PORT_KEY] == 1, 20000);
+	run(2500); /* the first key is not new any more */
+	port_key_rotate(port_of(1));
+	run_until(raw.heard[PROTO_PORT_KEY] == 2, 20000);
+	run_until(!port_of(1)->next_key.id, 20000);
+	began = daemon_ticks();
+	key = nodes[1].key;
+	port_key_rotate(port_of(1));
+	port_key_rotate(port_of(1));
+	assert_int_equal(port_of(1)->next_key.id, 0);
+	run_until(raw.heard[PROTO_PORT_KEY] == 3, 20000);
+	assert_true(daemon_ticks() - began >= 1900000000ull);
+	run_until(memcmp(&nodes[1].key, &key, sizeof(key)), 20000);
+	run(2500);
+	assert_int_equal(raw.heard[PROTO_PORT_KEY], 3);
+	raw_close(&raw);
 }
 
 /* Another identity with the MAC of one that is lost; the clock is years off. */
@@ -1654,6 +1696,7 @@ int main(void)
 		TEST(test_stray_letters),
 		TEST(test_many_keys),
 		TEST(test_no_ack),
+		TEST(test_pause),
 		TEST(test_moves),
 		TEST(test_slow_reader),
 		TEST(test_flood),
