@@ -51,17 +51,20 @@ count() {
 		END { print good + 0, bad + 0 }' "$1"
 }
 
-# name_failed STEP: which of its results failed, with what was said before, for the end of the
-# output, where one looks first.
+# name_failed STEP: which of its results failed, with what was said of them, before or after, for the
+# end of the output, where one looks first.
 name_failed() {
 	awk -v step="$1" '
 		/^ *(not )?ok/ {
-			if (/^ *not/)
+			more = 0
+			if (/^ *not/) {
 				print step ": " $0 said
-			nr = 0
+				more = 8
+			}
 			said = ""
 		}
-		/^ *# / && nr++ < 12 { said = said "\n\t" $0 }' "$out/$1.log"
+		/^ *# / && more-- > 0 { print "\t" $0; next }
+		/^ *# / && length(said) < 800 { said = said "\n\t" $0 }' "$out/$1.log"
 	[ "$status" = 0 ] || grep -q '^ *not ok' "$out/$1.log" ||
 		printf '%s: ended with status %s\n' "$1" "$status"
 }
