@@ -1401,7 +1401,7 @@ static void test_no_ack(void **state)
 	raw_close(&raw);
 }
 
-/* When several leave, there is a pause between two rotations; and the last of them is not missed. */
+/* When several leave, there is a pause between two rotations; the last of them is not missed. */
 static void test_pause(void **state)
 {
 	struct key key;
