@@ -51,7 +51,7 @@ count() {
 		END { print good + 0, bad + 0 }' "$1"
 }
 
-# name_failed STEP: which of its results failed, with what was said of them, before or after, for the
+# name_failed STEP: which of its results failed, and what was said before and after them, for the
 # end of the output, where one looks first.
 name_failed() {
 	awk -v step="$1" '
