@@ -130,7 +130,7 @@ void bench_message(struct store_item *item, uint8_t message[MESSAGE_LEN], uint64
 {
 	static uint8_t payload[MESSAGE_LEN - sizeof(struct cs_msg_hdr)];
 	struct cs_message parts = {
-		.destination = { 0x20, 1, 0xd, 0xb8 },
+		.destination = { 0xfd },
 		.expiry = now - number * 2654435761u % 60 + LIFETIME,
 		.length = sizeof(payload),
 		.chunk_length = 24 * sizeof(payload),

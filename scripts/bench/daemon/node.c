@@ -18,8 +18,11 @@
 #include <event2/util.h>
 
 #include "daemon/cancel.h"
+#include "daemon/gateway.h"
+#include "daemon/holding.h"
 #include "daemon/intake.h"
 #include "daemon/offer.h"
+#include "daemon/receipt_way.h"
 #include "fakekernel.h"
 #include "node.h"
 #include "tls.h"
@@ -90,6 +93,7 @@ static void open_parts(struct node *node, struct store *store)
 	if (!store)
 		bench_must(store_open(&daemon->store, &daemon->config.store, &error), "store",
 			   &error);
+	bench_must(receipt_open(daemon, &error), "receipts", &error);
 	bench_must(intake_open(daemon, &error), "intake", &error);
 	bench_must(cancel_open(daemon, &error), "cancel", &error);
 	bench_must(offer_open(daemon, &error), "offer", &error);
@@ -98,6 +102,7 @@ static void open_parts(struct node *node, struct store *store)
 					       daemon->identity.address, &error), "device", &error);
 	bench_must(daemon->kernel->ops->device_up(daemon->kernel, &error), "device", &error);
 	bench_must(session_init(daemon, &error), "sessions", &error);
+	bench_must(gateway_open(daemon, &error), "gateway", &error);
 	bench_must(daemon->kernel->ops->start(daemon->kernel, &events, daemon, &error), "kernel",
 		   &error);
 }
@@ -136,10 +141,13 @@ void node_close(struct node *node)
 {
 	struct daemon *daemon = &node->daemon;
 
+	gateway_close(daemon);
 	port_close_all(daemon);
 	peer_close_all(daemon);
 	session_exit(daemon);
+	receipt_close(daemon);
 	offer_close(daemon);
+	holding_close(daemon);
 	cancel_close(daemon);
 	intake_close(daemon);
 	daemon->kernel->ops->stop(daemon->kernel);
