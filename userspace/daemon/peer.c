@@ -127,25 +127,39 @@ static void release(struct peer *peer, const char *why)
 	free(peer);
 }
 
-/* Takes it out of the kernel, frees it, and replaces the port key, which it knows. */
+/* Takes it out of the kernel, and frees it. It knows the port key still. */
 static void put_out(struct peer *peer, const char *why)
 {
 	struct kernel *kernel = peer->daemon->kernel;
 	struct cs_error error = { "" };
-	struct port *port = peer->port;
 
 	log_notice("%s: gone: %s", peer_label(peer), why);
-	if (kernel->ops->peer_del(kernel, port->link.ifindex, peer->lladdr, &error))
+	if (kernel->ops->peer_del(kernel, peer->port->link.ifindex, peer->lladdr, &error))
 		log_warning("%s: the kernel keeps the peer: %s", peer_label(peer), error.text);
 	release(peer, why);
+}
+
+static void leave(struct peer *peer, const char *why)
+{
+	struct port *port = peer->port;
+
+	put_out(peer, why);
 	port_key_rotate(port);
+}
+
+static void deny(struct peer *peer, const char *why)
+{
+	struct port *port = peer->port;
+
+	put_out(peer, why);
+	port_key_revoke(port);
 }
 
 static void on_vanish(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd;
 	(void)what;
-	put_out(data, "it did not come back");
+	leave(data, "it did not come back");
 }
 
 /**
@@ -231,7 +245,7 @@ static int check_lladdr(const struct session *session, struct cs_error *error)
 		if (peer->session)
 			return cs_error_set(error, -EADDRINUSE,
 					    "another peer on this port has the MAC in HELLO");
-		put_out(peer, "another node has its MAC now");
+		leave(peer, "another node has its MAC now");
 	}
 	return check_neighbour(session, error);
 }
@@ -275,7 +289,7 @@ static struct peer *find_or_make(struct session *session)
 	struct peer *peer = find(session);
 
 	if (peer && memcmp(peer->lladdr, session->hello.lladdr, sizeof(peer->lladdr))) {
-		put_out(peer, "it has another MAC now");
+		leave(peer, "it has another MAC now");
 		peer = NULL;
 	}
 	return peer ? peer : peer_new(session);
@@ -360,7 +374,7 @@ int peer_up(struct session *session, struct cs_error *error)
 	if (rc && !peer->since)
 		release(peer, "refused");
 	else if (rc)
-		put_out(peer, error->text);
+		deny(peer, error->text);
 	if (rc)
 		return rc;
 	take_session(peer, session);
@@ -462,7 +476,7 @@ static void rejudge(struct peer *peer)
 	if (judge(peer, &verdict)) {
 		snprintf(why, sizeof(why), "no longer let in: %s",
 			 verdict.reason ? verdict.reason : "denied");
-		put_out(peer, why);
+		deny(peer, why);
 		return;
 	}
 	if (session) {

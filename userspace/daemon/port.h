@@ -54,6 +54,7 @@ static inline uint8_t pairwise_key_id(uint32_t epoch)
  * @next_key: the key that is being handed to the peers, id 0: none
  * @settling: the end of handing out @next_key is set
  * @again: a peer left that has @next_key, or @key: another rotation follows
+ * @revoked: a peer that has @next_key, or @key, is denied now: they are replaced at once
  * @switched: daemon_ticks() when @key came into use
  * @rotate: timer of the next rotation, or of the end of one under way
  */
@@ -77,6 +78,7 @@ struct port {
 	struct port_key		next_key;
 	bool			settling;
 	bool			again;
+	bool			revoked;
 	uint64_t		switched;
 	struct event		*rotate;
 };
@@ -96,6 +98,7 @@ static inline bool port_has_keys(const struct port *port)
 void port_key_start(struct port *port);
 void port_key_hand(struct port *port, struct peer *peer);
 void port_key_rotate(struct port *port);
+void port_key_revoke(struct port *port);
 void port_key_acked(struct port *port);
 void port_key_stop(struct port *port);
 

@@ -11,7 +11,9 @@
  * the old key for the overlap, from when they got the new one.
  *
  * A rotation comes every so often, and when a peer has left: it has the key, but gets not the next.
- * When many leave, one after the other, there is time between two rotations for other work.
+ * When many leave, one after the other, there is time between two rotations for other work. Not so
+ * when a peer is denied: a new key is handed to the others at once, in place of one that is being
+ * handed out, and it hears what is broadcast until they have confirmed, or that time has passed.
  *
  * Peers that are lost, but not yet gone, are taken to be restarting. A rotation that is not urgent
  * waits for them.
@@ -119,20 +121,43 @@ static bool peer_lost(const struct port *port)
 	return false;
 }
 
+/* Makes the next key, and hands it to all. */
+static void hand_out(struct port *port)
+{
+	const struct port_key *latest = port->next_key.id ? &port->next_key : &port->key;
+	struct peer *peer;
+
+	if (make(&port->next_key, latest->epoch + 1, port->key.id)) {
+		log_error("%s: no port key can be made", port->link.name);
+		wipe(&port->next_key);
+		schedule(port, AGAIN_SECONDS * 1000);
+		return;
+	}
+	port->again = port->revoked = false;
+	port->settling = true;
+	schedule(port, settle_msec(port));
+	for (peer = port->daemon->peers; peer; peer = peer->next)
+		if (peer->port == port && peer->session)
+			peer_key_send_port_key(peer, &port->next_key);
+	port_key_acked(port);
+}
+
 static void on_rotate(evutil_socket_t fd, short what, void *data)
 {
 	struct port *port = data;
 
 	(void)fd;
 	(void)what;
-	if (port->next_key.id) {
+	if (port->revoked) {
+		hand_out(port);
+	} else if (port->next_key.id) {
 		switch_over(port);
 	} else if (!port->again && peer_lost(port)) {
 		schedule(port, port->daemon->config.sessions.timeout * 1000ull);
 	} else {
 		/* whose certificate has expired since does not get the next key */
 		peer_rejudge_all(port->daemon);
-		port_key_rotate(port);
+		hand_out(port);
 	}
 }
 
@@ -159,7 +184,7 @@ void port_key_start(struct port *port)
 
 	wipe(&port->key);
 	wipe(&port->next_key);
-	port->settling = port->again = port->inherited = false;
+	port->settling = port->again = port->revoked = port->inherited = false;
 	if (!port_has_keys(port))
 		return;
 	if (!port->rotate)
@@ -197,7 +222,7 @@ void port_key_hand(struct port *port, struct peer *peer)
 }
 
 /**
- * port_key_rotate() - replace the port key
+ * port_key_rotate() - replace the port key, since a peer has left
  * @port: the port
  *
  * If that is under way, or was done a moment ago, it is done after a pause: who left may have the
@@ -206,28 +231,28 @@ void port_key_hand(struct port *port, struct peer *peer)
 void port_key_rotate(struct port *port)
 {
 	uint64_t since = (daemon_ticks() - port->switched) / 1000000;
-	struct peer *peer;
 
-	if (!port->rotate || !port_has_keys(port))
+	if (!port->rotate || !port_has_keys(port) || port->revoked)
 		return;
 	port->again = port->next_key.id || since < pause_msec(port);
-	if (port->again) {
-		if (!port->next_key.id)
-			schedule(port, pause_msec(port) - since);
+	if (!port->again)
+		hand_out(port);
+	else if (!port->next_key.id)
+		schedule(port, pause_msec(port) - since);
+}
+
+/**
+ * port_key_revoke() - replace the port key, since a peer that has it is denied now
+ * @port: the port
+ *
+ * Done from the event loop, so that it is one key when a reload denies many.
+ */
+void port_key_revoke(struct port *port)
+{
+	if (!port->rotate || !port_has_keys(port))
 		return;
-	}
-	if (make(&port->next_key, port->key.epoch + 1, port->key.id)) {
-		log_error("%s: no port key can be made", port->link.name);
-		wipe(&port->next_key);
-		schedule(port, AGAIN_SECONDS * 1000);
-		return;
-	}
-	port->settling = true;
-	schedule(port, settle_msec(port));
-	for (peer = port->daemon->peers; peer; peer = peer->next)
-		if (peer->port == port && peer->session)
-			peer_key_send_port_key(peer, &port->next_key);
-	port_key_acked(port);
+	port->revoked = true;
+	schedule(port, 0);
 }
 
 static bool has_acked(const struct port *port, const uint8_t *lladdr)

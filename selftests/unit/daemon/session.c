@@ -1018,10 +1018,13 @@ static void test_revoked(void **state)
 {
 	struct config_peer denied;
 	struct key key, heard;
+	uint64_t began;
 	size_t at;
 
 	(void)state;
 	all_time_out(4);
+	/* so that a pause between two rotations would be one of 10 seconds */
+	nodes[0].daemon.config.sessions.overlap = 60;
 	start_all(3);
 	run_until(all_keyed(3), 20000);
 	key = nodes[0].key;
@@ -1029,11 +1032,13 @@ static void test_revoked(void **state)
 	at = nr_entries;
 	say_of(&denied, 2, CROWDSHARE_PEER_DENY);
 	nodes[0].daemon.config.trust = (struct config_trust){ .peers = &denied, .nr_peers = 1 };
+	began = daemon_ticks();
 	trust_again(0);
 	/* at once */
 	assert_false(nodes[0].peers[2].used);
 	assert_null(peer_of(0, 2));
 	run_until(memcmp(&nodes[0].key, &key, sizeof(key)) && keyed(0, 1), 20000);
+	assert_true(daemon_ticks() - began < 7000000000ull);
 	assert_true(when(at, 0, 'D', 2) < when(at, 0, 'P', -1));
 	assert_false(knows(&nodes[2].peers[0], &nodes[0].key));
 	assert_true(knows(&nodes[2].peers[0], &heard));
@@ -1401,6 +1406,40 @@ static void test_no_ack(void **state)
 	raw_close(&raw);
 }
 
+/* A peer is denied that was just handed the next key: that one does not come into use. */
+static void test_denied_at_rotation(void **state)
+{
+	struct config_peer denied;
+	struct port_key next;
+	struct key key;
+	struct raw raw;
+
+	(void)state;
+	node_start(1);
+	node_start(2);
+	join(1, 2);
+	raw_greet(&raw, 1);
+	run_until(keyed(1, 2) && raw.heard[PROTO_PORT_KEY] == 1, 20000);
+	run(2500);
+	port_key_rotate(port_of(1));
+	next = port_of(1)->next_key;
+	assert_int_not_equal(next.id, 0);
+	run_until(raw.heard[PROTO_PORT_KEY] == 2, 20000);
+	key = nodes[1].key;
+	say_of(&denied, 2, CROWDSHARE_PEER_DENY);
+	nodes[1].daemon.config.trust = (struct config_trust){ .peers = &denied, .nr_peers = 1 };
+	trust_again(1);
+	run_until(raw.heard[PROTO_PORT_KEY] == 3, 20000);
+	run_until(memcmp(&nodes[1].key, &key, sizeof(key)), 20000);
+	assert_int_not_equal(nodes[1].key.id, next.id);
+	assert_memory_not_equal(nodes[1].key.secret, next.secret, sizeof(next.secret));
+	assert_memory_equal(nodes[1].key.secret, raw.key.secret, sizeof(raw.key.secret));
+	assert_false(knows(&nodes[2].peers[1], &nodes[1].key));
+	run(2500);
+	assert_int_equal(raw.heard[PROTO_PORT_KEY], 3);
+	raw_close(&raw);
+}
+
 /* When several leave, there is a pause between two rotations; the last of them is not missed. */
 static void test_pause(void **state)
 {
@@ -1696,6 +1735,7 @@ int main(void)
 		TEST(test_stray_letters),
 		TEST(test_many_keys),
 		TEST(test_no_ack),
+		TEST(test_denied_at_rotation),
 		TEST(test_pause),
 		TEST(test_moves),
 		TEST(test_slow_reader),
