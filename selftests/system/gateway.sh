@@ -159,9 +159,7 @@ conf a "$pays"
 conf b "$(gets 3) $pays"
 conf c "$(gets 2) $(uplink 2001:db8:99::/48 02:00:00:00:00:01)"
 conf d "$(gets 2)"
-ingest_conf
-ingest
-wait_for 60 listens || die "the ingest does not listen"
+start_ingest
 start a b c d
 check "sessions" all_up a 2 b 2 c 1 d 1
 check "crowdshare receivers add" cs a receivers add $destination $port "$work/i/identity.pub" ||

@@ -47,9 +47,7 @@ set_up() {
 	conf a "$pays"
 	conf b "$(gets 3) $pays"
 	conf c "$(gets 2) $(uplink 2001:db8:7::/64)"
-	ingest_conf
-	ingest
-	wait_for 60 listens || die "the ingest does not listen"
+	start_ingest
 	start a b c
 	check "sessions" all_up a 1 b 2 c 1
 	cs a receivers add $destination $port "$work/i/identity.pub" || die "receivers"

@@ -16,12 +16,10 @@ bucket=$work/bucket
 secret=$(head -c 20 /dev/urandom | base64 | tr -d '=+/')
 total=0
 
-# start_ingest [SETTINGS]: with the provider's key.
-start_ingest() {
-	ingest_conf "vouch = { key = \"$work/i/provider.pem\"; senders = \"$work/senders\"; };
+# provide [SETTINGS]: an ingest that has the provider's key.
+provide() {
+	start_ingest "vouch = { key = \"$work/i/provider.pem\"; senders = \"$work/senders\"; };
 		${1-}"
-	ingest
-	wait_for 60 listens || die "the ingest does not listen"
 }
 
 # The provider's key is in the settings of the ingest, its card behind carol's.
@@ -54,7 +52,7 @@ set_up() {
 	# crowdshare reads it
 	ingest_conf
 	keys >/dev/null || die "no keys"
-	start_ingest
+	provide
 	start a c
 	check "sessions" all_up a 1 c 1
 	sender_keys >/dev/null || die "no keys of those who send"
@@ -134,7 +132,7 @@ serve_bucket() {
 		us-east-1 access "$secret"
 	wait_for 60 test -s "$bucket/port" || die "no bucket"
 	stop i
-	start_ingest "bucket = {
+	provide "bucket = {
 		url = \"http://127.0.0.1:$(cat "$bucket/port")/bucket/carol\";
 		access-key-file = \"$work/i/access\"; secret-key-file = \"$work/i/secret\"; };"
 }

@@ -40,6 +40,13 @@ ingest() {
 
 listens() { ip netns exec i ss -Htln "sport = :$port" | grep -q .; }
 
+# start_ingest [SETTINGS]: as ingest_conf; till it listens.
+start_ingest() {
+	ingest_conf "${1-}"
+	ingest
+	wait_for 60 listens || die "the ingest does not listen"
+}
+
 # inbox: the digests of what it took, one a line, each verified.
 inbox() {
 	python3 - "$work/i/inbox" <<-END | sort
