@@ -6,7 +6,8 @@
  * tells it the time. A wall clock before 2026, when this was written, is taken as not set. Then the
  * expiry of a message says nothing, so each is accepted, and remembered on the boot clock for the
  * longest lifetime that a message can have: longer than any that reaches us in its lifetime lives.
- * When the clock is set, entries keep the deadline they have.
+ * When the clock is set, entries keep the deadline they have. What is loaded from a file is on the
+ * boot clock too.
  *
  * A clock that is set may still step. Forward: messages and their entries expire early, both, and
  * what was forgotten is not taken again, as cs_seen.forgotten says up to which deadline entries
@@ -60,14 +61,14 @@ static inline u32 cs_clock_deadline(u64 expiry, u32 lifetime_max, struct cs_now 
 static inline enum crowdshare_drop cs_clock_check(u64 expiry, u32 lifetime_max, u32 forgotten,
 						  struct cs_now now)
 {
+	if (expiry <= forgotten && expiry + cs_clock_allowance <= forgotten)
+		return CROWDSHARE_DROP_EXPIRED;
 	if (!now.wall)
 		return CROWDSHARE_DROP_NONE;
 	if (expiry < now.wall)
 		return CROWDSHARE_DROP_EXPIRED;
 	if (expiry > (u64)now.wall + lifetime_max + cs_clock_allowance)
 		return CROWDSHARE_DROP_LIFETIME;
-	if (expiry + cs_clock_allowance <= forgotten)
-		return CROWDSHARE_DROP_EXPIRED;
 	return CROWDSHARE_DROP_NONE;
 }
 

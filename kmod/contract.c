@@ -3,8 +3,9 @@
  * Contracts: what both sides signed, as far as the data plane enforces it: bytes until an expiry.
  *
  * A peer in state contract passes, and gets, only what a contract covers whole. Bytes are charged
- * when a frame is admitted, or handed to the port, and not given back: that the message turns out
- * to be forged, or known by then, or does not fit into the seen-set, is with who sent it.
+ * when a frame is admitted, or handed to the port. They are given back when the message is not what
+ * its digest says, as a stranger may have changed it on the way; not when it turns out to be known
+ * by then, or does not fit into the seen-set.
  *
  * Concurrency. Contracts are added and removed under RTNL and found under RCU; a peer gets its hash
  * table with its first contract and keeps it. Bytes are charged by compare and exchange, so CPUs
@@ -156,4 +157,19 @@ bool cs_contract_charge(struct cs_contract *contract, unsigned int len)
 	    !test_and_set_bit(0, &contract->told))
 		cs_netlink_exhausted_event(contract);
 	return enough;
+}
+
+/**
+ * cs_contract_refund() - give back what a frame used
+ * @contract: what it was charged to, or one that took its id since
+ * @len: bytes of the frame, from the link header on
+ *
+ * Context: RCU.
+ */
+void cs_contract_refund(struct cs_contract *contract, unsigned int len)
+{
+	s64 used = atomic64_read(&contract->used);
+
+	while (!atomic64_try_cmpxchg(&contract->used, &used, max_t(s64, used - len, 0)))
+		;
 }

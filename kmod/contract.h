@@ -64,5 +64,6 @@ int cs_contract_add(struct cs_peer *peer, const struct cs_contract *terms,
 void cs_contract_unlink(struct cs_contract *contract);
 void cs_contracts_free(struct cs_contracts *contracts);
 bool cs_contract_charge(struct cs_contract *contract, unsigned int len);
+void cs_contract_refund(struct cs_contract *contract, unsigned int len);
 
 #endif /* _CS_CONTRACT_H */

@@ -325,18 +325,33 @@ void cs_forward(struct cs_frame *frame)
 		consume_skb(frame->skb);
 }
 
-/* The peer with this MAC, on whichever port. */
-static struct cs_peer *cs_forward_find_peer(const struct cs_device *cs, const u8 *lladdr)
+/* Would a message get to the peer, under the contract that it names, if it names one? */
+static bool cs_forward_reaches(const struct cs_peer *peer, __be32 contract)
 {
+	const struct net_device *dev = peer->port->dev;
+
+	return READ_ONCE(peer->state) != CROWDSHARE_PEER_DENY && netif_running(dev) &&
+	       netif_carrier_ok(dev) &&
+	       (!contract || cs_contract_find(peer, be32_to_cpu(contract)));
+}
+
+/*
+ * The peer with this MAC. A neighbour may have it on several ports: that by which it is reached, or
+ * else any, which says why not.
+ */
+static struct cs_peer *cs_forward_find_peer(const struct cs_device *cs, const u8 *lladdr,
+					    __be32 contract)
+{
+	struct cs_peer *peer, *found = NULL;
 	struct cs_port *port;
-	struct cs_peer *peer;
 
 	list_for_each_entry_rcu(port, &cs->ports, list) {
 		peer = cs_peer_find(port, lladdr);
-		if (peer)
+		if (peer && cs_forward_reaches(peer, contract))
 			return peer;
+		found = found ?: peer;
 	}
-	return NULL;
+	return found;
 }
 
 /* Sends a copy to one neighbour, if its contract covers it. */
@@ -380,7 +395,7 @@ void cs_forward_unicast(struct cs_frame *frame, bool known)
 	struct cs_port *port;
 
 	ether_addr_copy(copy.dest, eth_hdr(frame->skb)->h_dest);
-	copy.peer = cs_forward_find_peer(frame->cs, copy.dest);
+	copy.peer = cs_forward_find_peer(frame->cs, copy.dest, copy.contract);
 	list_for_each_entry_rcu(port, &frame->cs->ports, list) {
 		if (copy.peer ? copy.peer->port != port ||
 				READ_ONCE(copy.peer->state) == CROWDSHARE_PEER_DENY :

@@ -128,22 +128,25 @@ static enum crowdshare_drop cs_ingress_contract(const struct cs_frame *frame,
  * must have. A free one may name any: what does not cover the frame is left aside.
  *
  * It is charged here once, before it is known whether the message is new and what it says: another
- * CPU that goes on with it does not come by again.
+ * CPU that goes on with it does not come by again. Only the contract gets it back if the message is
+ * not what its digest says; the limits of a peer are also there to bound such work.
  */
 static enum crowdshare_drop cs_ingress_charge(struct cs_frame *frame, const struct cs_key *key)
 {
 	bool bound = READ_ONCE(frame->peer->state) == CROWDSHARE_PEER_CONTRACT;
 	enum crowdshare_drop reason = CROWDSHARE_DROP_NONE;
-	struct cs_contract *contract = NULL;
+	struct cs_contract *contract = NULL, *none = NULL;
 
 	if (bound || cs_frame_link(frame)->contract)
 		reason = cs_ingress_contract(frame, key, &contract);
 	if (!reason)
-		reason = cs_peer_charge(frame->peer, contract, bound, frame->skb->len);
+		reason = cs_peer_charge(frame->peer, &contract, bound, frame->skb->len);
 	else if (!bound)
-		return cs_peer_charge(frame->peer, NULL, bound, frame->skb->len);
-	if (contract && (reason == CROWDSHARE_DROP_CONTRACT_EXPIRED ||
-			 reason == CROWDSHARE_DROP_EXHAUSTED))
+		return cs_peer_charge(frame->peer, &none, bound, frame->skb->len);
+	if (!reason)
+		frame->contract = contract;
+	else if (contract && (reason == CROWDSHARE_DROP_CONTRACT_EXPIRED ||
+			      reason == CROWDSHARE_DROP_EXHAUSTED))
 		atomic64_inc(&contract->refused);
 	return reason;
 }
@@ -210,6 +213,8 @@ static enum crowdshare_drop cs_ingress_verify(struct cs_frame *frame)
 {
 	enum crowdshare_drop reason = cs_verify_digest(frame);
 
+	if (unlikely(reason == CROWDSHARE_DROP_DIGEST) && frame->contract)
+		cs_contract_refund(frame->contract, frame->skb->len);
 	return reason ?: cs_ingress_insert(frame);
 }
 
@@ -291,19 +296,23 @@ void cs_ingress_frame(struct cs_frame *frame)
  * cs_ingress_resume() - go on with a frame that another CPU admitted
  * @port: where it came from
  * @skb: the frame, data at the link header; consumed
+ * @charged: to the contract that it names
  *
  * Meanwhile the message may have become known, the seen-set another one, and the peer be gone. What
  * it was charged to stays charged.
  *
  * Context: softirq, RCU.
  */
-void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb)
+void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb, bool charged)
 {
 	struct cs_frame frame = { .cs = port->cs, .port = port, .skb = skb };
 	enum crowdshare_drop reason;
 
 	frame.now = cs_clock_now();
 	frame.peer = cs_peer_find(port, eth_hdr(skb)->h_source);
+	if (charged && frame.peer)
+		frame.contract = cs_contract_find(frame.peer,
+						  be32_to_cpu(cs_frame_link(&frame)->contract));
 	reason = cs_ingress_seen(&frame);
 	cs_ingress_finish(&frame, reason ?: cs_ingress_verify(&frame));
 }

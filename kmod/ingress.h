@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "port.h"
 
+struct cs_contract;
 struct cs_peer;
 
 /**
@@ -19,6 +20,7 @@ struct cs_peer;
  * @port: where it came from, NULL: this node sent it into the device
  * @seen: the seen-set
  * @peer: who sent it, NULL: a neighbour that is not listed, or this node
+ * @contract: what it was charged to, or NULL
  * @line: where in the seen-set the digest belongs
  * @epoch: of the seen-set for which @line was computed
  * @now: the time when it was looked up
@@ -31,6 +33,7 @@ struct cs_frame {
 	struct cs_port *port;
 	struct cs_seen *seen;
 	struct cs_peer *peer;
+	struct cs_contract *contract;
 	u32 line;
 	u32 epoch;
 	struct cs_now now;
@@ -55,7 +58,7 @@ extern __be16 cs_ethertype;
 
 unsigned int cs_ingress_hook(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
 void cs_ingress_frame(struct cs_frame *frame);
-void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb);
+void cs_ingress_resume(struct cs_port *port, struct sk_buff *skb, bool charged);
 void cs_ingress_local(struct cs_device *cs, struct sk_buff *skb);
 
 #endif /* _CS_INGRESS_H */

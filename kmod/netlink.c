@@ -198,20 +198,24 @@ void cs_netlink_event(struct net *net, u8 cmd, gfp_t gfp,
 		genlmsg_multicast_netns(&cs_netlink_family, net, reply.skb, 0, 0, gfp);
 }
 
-/* The interface with the lowest index above @ifindex: an order that outlives changes. */
+/*
+ * The device or port with the lowest index above @ifindex: an order that outlives changes. That
+ * other interfaces, which may be many, are passed over here keeps a dump from being quadratic.
+ */
 static struct net_device *cs_netlink_next(struct net *net, int ifindex)
 {
 	struct net_device *dev, *next = NULL;
 
 	for_each_netdev(net, dev)
-		if (dev->ifindex > ifindex && (!next || dev->ifindex < next->ifindex))
+		if (dev->ifindex > ifindex && (!next || dev->ifindex < next->ifindex) &&
+		    (cs_device_is(dev) || cs_port_find(dev)))
 			next = dev;
 	return next;
 }
 
 /*
- * Calls @fill for each interface, from where the dump stopped on. What is no object of its kind
- * writes nothing.
+ * Calls @fill for each device and port, from where the dump stopped on. What is no object of its
+ * kind writes nothing.
  */
 int cs_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 			   cs_fill_t fill)

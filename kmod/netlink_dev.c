@@ -119,7 +119,8 @@ void cs_netlink_full_event(struct cs_device *cs)
 {
 	unsigned long last = READ_ONCE(cs->full_event);
 
-	if (time_before(jiffies, last + HZ) || cmpxchg(&cs->full_event, last, jiffies) != last)
+	/* not time_before(): the last event may be longer ago than that can tell */
+	if (jiffies - last < HZ || cmpxchg(&cs->full_event, last, jiffies) != last)
 		return;
 	cs_netlink_event(dev_net(cs->dev), CROWDSHARE_CMD_DEV_NTF, GFP_ATOMIC, cs_dev_fill_full,
 			 cs);

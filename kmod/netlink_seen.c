@@ -51,6 +51,10 @@ int cs_seen_get(struct genl_info *info)
 	return cs_netlink_reply(info, CROWDSHARE_CMD_SEEN_GET, cs_seen_fill, &left);
 }
 
+/*
+ * What is left is counted on the boot clock: the wall clock may not have been set right yet, and
+ * would take with it, when it is, entries of messages that live.
+ */
 static int cs_seen_insert_entry(struct cs_seen *seen, const struct nlattr *attr,
 				const struct crowdshare_seen_entry *entry, struct cs_now now,
 				struct netlink_ext_ack *extack)
@@ -63,7 +67,7 @@ static int cs_seen_insert_entry(struct cs_seen *seen, const struct nlattr *attr,
 	}
 	local_bh_disable();
 	result = cs_seen_insert(seen, entry->digest, cs_seen_line(seen, entry->digest),
-				(now.wall ?: now.boot) + entry->left, now);
+				now.boot + entry->left, now);
 	local_bh_enable();
 	switch (result) {
 	case CS_SEEN_NEW:

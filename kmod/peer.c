@@ -142,12 +142,15 @@ void cs_peer_set_rate(struct cs_peer *peer, const u32 *messages, const u64 *byte
 }
 
 /* Is the frame covered by its contract, or free to go without? */
-static enum crowdshare_drop cs_peer_covered(struct cs_contract *contract, bool bound,
+static enum crowdshare_drop cs_peer_covered(struct cs_contract **contract, bool bound,
 					    unsigned int len)
 {
-	if (likely(!contract) || cs_contract_charge(contract, len) || !bound)
+	if (likely(!*contract) || cs_contract_charge(*contract, len))
 		return CROWDSHARE_DROP_NONE;
-	return CROWDSHARE_DROP_EXHAUSTED;
+	if (bound)
+		return CROWDSHARE_DROP_EXHAUSTED;
+	*contract = NULL;
+	return CROWDSHARE_DROP_NONE;
 }
 
 /*
@@ -168,7 +171,7 @@ static u64 cs_limit_next(const struct cs_limit *limit, u64 now, unsigned int uni
 /**
  * cs_peer_charge() - count a new message against the peer's rate limits and its contract
  * @peer: the peer
- * @contract: the contract that the frame names, or NULL
+ * @contract: the contract that the frame names, or NULL; set to NULL if the frame goes without
  * @bound: without a contract it does not pass
  * @len: bytes of the frame, from the link header on
  *
@@ -177,8 +180,8 @@ static u64 cs_limit_next(const struct cs_limit *limit, u64 now, unsigned int uni
  * Context: softirq, RCU.
  * Return: CROWDSHARE_DROP_NONE, CROWDSHARE_DROP_RATE or CROWDSHARE_DROP_EXHAUSTED.
  */
-enum crowdshare_drop cs_peer_charge(struct cs_peer *peer, struct cs_contract *contract, bool bound,
-				    unsigned int len)
+enum crowdshare_drop cs_peer_charge(struct cs_peer *peer, struct cs_contract **contract,
+				    bool bound, unsigned int len)
 {
 	enum crowdshare_drop reason = CROWDSHARE_DROP_NONE;
 	u64 now, messages, bytes;

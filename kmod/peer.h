@@ -79,8 +79,8 @@ struct cs_peer *cs_peer_add(struct cs_port *port, const u8 *lladdr, struct netli
 void cs_peer_del(struct cs_peer *peer);
 void cs_peer_set_state(struct cs_peer *peer, u32 state);
 void cs_peer_set_rate(struct cs_peer *peer, const u32 *messages, const u64 *bytes);
-enum crowdshare_drop cs_peer_charge(struct cs_peer *peer, struct cs_contract *contract, bool bound,
-				    unsigned int len);
+enum crowdshare_drop cs_peer_charge(struct cs_peer *peer, struct cs_contract **contract,
+				    bool bound, unsigned int len);
 const struct cs_key *cs_peer_rx_key(const struct cs_peer *peer, u8 id);
 int cs_peer_add_rx_key(struct cs_peer *peer, u8 id, bool pairwise, const u8 *secret);
 int cs_peer_del_rx_key(struct cs_peer *peer, u8 id, bool pairwise);

@@ -146,15 +146,10 @@ static void cs_seen_pass(struct cs_seen *seen, u32 from, u32 to, int by)
 	}
 }
 
-/* Forgets the entry in a place. Segment's lock held. */
-static void cs_seen_clear(struct cs_seen *seen, u32 line, int way)
+/* An entry with this deadline is not remembered any more. */
+static void cs_seen_forget(struct cs_seen *seen, u32 deadline)
 {
-	struct cs_seen_line *l = cs_seen_at(seen, line);
-	u32 deadline = l->deadline[way], old;
-
-	WRITE_ONCE(l->deadline[way], 0);
-	cs_seen_pass(seen, cs_seen_line(seen, (const u8 *)l->key[way]), line, -1);
-	atomic_dec(&seen->count);
+	u32 old;
 
 	if (deadline < CS_DEADLINE_WALL)
 		return;
@@ -162,6 +157,18 @@ static void cs_seen_clear(struct cs_seen *seen, u32 line, int way)
 	old = READ_ONCE(seen->forgotten);
 	while (old < deadline && !try_cmpxchg(&seen->forgotten, &old, deadline))
 		;
+}
+
+/* Forgets the entry in a place. Segment's lock held. */
+static void cs_seen_clear(struct cs_seen *seen, u32 line, int way)
+{
+	struct cs_seen_line *l = cs_seen_at(seen, line);
+	u32 deadline = l->deadline[way];
+
+	WRITE_ONCE(l->deadline[way], 0);
+	cs_seen_pass(seen, cs_seen_line(seen, (const u8 *)l->key[way]), line, -1);
+	atomic_dec(&seen->count);
+	cs_seen_forget(seen, deadline);
 }
 
 /* Writes an entry into a free place. Segment's lock held. */
@@ -381,8 +388,12 @@ int cs_seen_copy(struct cs_seen *to, struct cs_seen *from, struct cs_now now)
 		l = cs_seen_at(from, line);
 		for (way = 0; way < CS_SEEN_WAYS; way++) {
 			digest = (const u8 *)l->key[way];
-			if (!l->deadline[way] || cs_deadline_passed(l->deadline[way], now))
+			if (!l->deadline[way])
 				continue;
+			if (cs_deadline_passed(l->deadline[way], now)) {
+				cs_seen_forget(to, l->deadline[way]);
+				continue;
+			}
 			if (cs_seen_insert(to, digest, cs_seen_line(to, digest), l->deadline[way],
 					   now) == CS_SEEN_FULL)
 				err = -ENOSPC;

@@ -55,6 +55,7 @@ struct cs_spread_cpu {
 /* In the control block of a queued skb. */
 struct cs_spread_cb {
 	struct cs_port *port;
+	bool charged;
 };
 
 static DEFINE_PER_CPU(struct cs_spread_cpu, cs_spread_cpus);
@@ -143,6 +144,7 @@ bool cs_spread(const struct cs_frame *frame)
 	if (cs_spread_load(to, now) > load / 2)
 		return false;
 	cs_spread_cb(frame->skb)->port = frame->port;
+	cs_spread_cb(frame->skb)->charged = frame->contract;
 	spin_lock(&to->queue.lock);
 	queued = skb_queue_len(&to->queue) < CS_SPREAD_QUEUE;
 	if (queued)
@@ -181,7 +183,7 @@ static void cs_spread_work(struct tasklet_struct *tasklet)
 	rcu_read_lock();
 	more = cs_spread_take(this, &batch);
 	while ((skb = __skb_dequeue(&batch)))
-		cs_ingress_resume(cs_spread_cb(skb)->port, skb);
+		cs_ingress_resume(cs_spread_cb(skb)->port, skb, cs_spread_cb(skb)->charged);
 	rcu_read_unlock();
 	if (more)
 		tasklet_schedule(tasklet);
@@ -201,7 +203,8 @@ static void cs_spread_told(void *arg)
  *
  * When it returns no frame of the port is in a queue or being worked on.
  *
- * Context: process; waits for a grace period.
+ * Context: process; waits for a grace period, and for a CPU that is on its way on or off: what waited
+ * for that one is in no queue for a moment.
  */
 void cs_spread_purge(const struct cs_port *port)
 {
@@ -209,6 +212,7 @@ void cs_spread_purge(const struct cs_port *port)
 	struct sk_buff *skb, *next;
 	int cpu;
 
+	cpus_read_lock();
 	for_each_possible_cpu(cpu) {
 		of = per_cpu_ptr(&cs_spread_cpus, cpu);
 		spin_lock_bh(&of->queue.lock);
@@ -221,6 +225,7 @@ void cs_spread_purge(const struct cs_port *port)
 		}
 		spin_unlock_bh(&of->queue.lock);
 	}
+	cpus_read_unlock();
 	synchronize_net();
 }
 

@@ -88,8 +88,8 @@ receive() {
 		"b port:b-s drops.tag 1"
 	expect "neither is charged" "$(tally 5)" "$((4 * bytes)) 0"
 	refused "right tag, wrong digest" digest 1 "${pairwise[@]}" --contract 5 --digest wrong
-	expect "that is the peer's own doing: charged" "$(tally 5)" "$((5 * bytes)) 0"
-	taken "up to what is left" 5 $((5 * bytes)) "${pairwise[@]}" --contract 5
+	expect "a stranger may have changed it: not charged" "$(tally 5)" "$((4 * bytes)) 0"
+	taken "up to what is left" 6 $((6 * bytes)) "${pairwise[@]}" --contract 5
 	expect "not exhausted as long as nothing is too large" "$(exhausted 5)" 0
 	refused "larger than what is left" exhausted 3 "${pairwise[@]}" --contract 5
 	expect "counted as refused" "$(tally 5)" "$((10 * bytes)) 3"

@@ -105,7 +105,20 @@ unicast() {
 	send -S 23 --dst "$(mac t t-b)" b:cs0
 	changed "to a peer that is denied: nowhere" "${one[@]}" "b local:cs0 new 1" \
 		"b set:cs0 count 1" "b local:cs0 drops.tx_peer 1"
+	csnl -n b peer add "$(mac t t-b)" port b-s
+	before b
+	send -S 25 --dst "$(mac t t-b)" b:cs0
+	changed "to a peer of two ports, denied on one: on the other" "${one[@]}" \
+		"b local:cs0 new 1" "b set:cs0 count 1" "b port:b-s tx_frames 1" \
+		"b port:b-s tx_bytes $bytes"
+	csnl -n b peer set "$(mac t t-b)" port b-s state deny
+	csnl -n b peer set "$(mac t t-b)" port b-t state free
+	before b
+	send -S 26 --dst "$(mac t t-b)" b:cs0
+	changed "and the other way round" "${one[@]}" "b local:cs0 new 1" "b set:cs0 count 1" \
+		"b port:b-t tx_frames 1" "b port:b-t tx_bytes $bytes"
 	csnl -n b peer del "$(mac t t-b)" port b-t
+	csnl -n b peer del "$(mac t t-b)" port b-s
 }
 
 # arrives WHAT DELIVERED ADDRESS: of 3 messages to ADDRESS so many are delivered; all are relayed.

@@ -206,11 +206,52 @@ set_back() {
 	rules "clock set back: each sent on once" "exact b:b-t out $work/sent $work/new"
 }
 
+# A router starts at the date of its firmware, loads what it knew, and then learns what time it is.
+stale() {
+	local now=$EPOCHSECONDS up
+	up=$(uptime_seconds)
+	csnl -n b seen flush dev cs0
+	before b
+	send -S 9 -c 20 --expiry $((now + 2000)) --digests "$work/sent"
+	what="before the restart"; arrived 20
+	csnl -n b seen save "$work/saved" dev cs0
+	csnl -n b seen flush dev cs0
+	date -s "@$((now - 5000))" >/dev/null
+	csnl -n b seen load "$work/saved" dev cs0
+	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
+	wait_for 3 false
+	capture b:
+	before b
+	send -S 9 -c 20 --expiry $((now + 2000))
+	what="loaded while the clock was behind, then set right: still known"; known 20
+	captured
+	rules "loaded while the clock was behind: nothing is sent on again" 'none b:b-t out'
+}
+
+# The clock falls back to where it counts as not set, and messages are taken whatever their expiry.
+lost() {
+	local now=$EPOCHSECONDS up
+	up=$(uptime_seconds)
+	csnl -n b seen flush dev cs0
+	before b
+	send -S 10 -c 20 --expiry $((now + 100))
+	what="before the clock is lost"; arrived 20
+	date -s "@$((now + 1000))" >/dev/null
+	check "before the clock is lost: entries expire" wait_for 10 count_is 0
+	date -s @5000 >/dev/null
+	before b
+	send -S 10 -c 20 --expiry $((now + 100))
+	what="the clock is lost: what was forgotten is not sent on again"; refused expired 20
+	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
+}
+
 build
 full
 resize
 saved
 no_clock
+stale
 set_back
+lost
 check "received = new + duplicates + drops" sums_hold b
 finish

@@ -226,6 +226,8 @@ static void test_dump_and_copy(void **state)
 	copy = cs_seen_alloc(3000);
 	assert_int_equal(cs_seen_copy(copy, seen, later(3000)), 0);
 	assert_int_equal(cs_seen_count(copy), 3000);
+	/* and counts as forgotten, as if it had been swept before */
+	assert_int_equal(copy->forgotten, WALL + 3000);
 	cs_seen_free(copy);
 	cs_seen_free(seen);
 	free(entries);
