@@ -214,10 +214,10 @@ stale() {
 	before b
 	send -S 9 -c 20 --expiry $((now + 2000)) --digests "$work/sent"
 	what="before the restart"; arrived 20
-	csnl -n b seen save "$work/saved" dev cs0
+	csnl -n b seen save "$work/saved" dev cs0 2>/dev/null
 	csnl -n b seen flush dev cs0
 	date -s "@$((now - 5000))" >/dev/null
-	csnl -n b seen load "$work/saved" dev cs0
+	csnl -n b seen load "$work/saved" dev cs0 >/dev/null
 	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
 	wait_for 3 false
 	capture b:
