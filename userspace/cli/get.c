@@ -172,8 +172,15 @@ static int forward(const void *message, size_t len, void *arg)
 {
 	struct getting *getting = arg;
 
-	outbox_add(&getting->outbox, message, len);
-	return 0;
+	return outbox_add(&getting->outbox, message, len);
+}
+
+/* When they are taken nothing of them is here any more: the daemon has to have them for good. */
+static int forwarded(void *arg)
+{
+	struct getting *getting = arg;
+
+	return getting->outbox.list ? outbox_flush(&getting->outbox, true) : 0;
 }
 
 /* --- Who sent it --- */
@@ -351,9 +358,6 @@ static void sync_all(struct getting *getting)
 	json_t *json;
 	char *text;
 
-	/* what is to be sent on is not here any more when it was taken */
-	if (getting->outbox.list)
-		outbox_flush(&getting->outbox, true);
 	if (cs_get_sync(getting->get, &error))
 		args_die(getting->args, "%s", error.text);
 	getting->unsynced = 0;
@@ -375,7 +379,8 @@ static void open_all(struct getting *getting)
 	static const uint8_t somewhere[CS_ADDR_LEN] = { 0xfd, [15] = 1 };
 	char path[PATH_MAX], name[64], hex[2 * CS_FINGERPRINT_LEN + 1];
 	struct cs_get_options options = { .delivered = delivered, .note = note,
-					  .forward = forward, .arg = getting };
+					  .forward = forward, .forwarded = forwarded,
+					  .arg = getting };
 	struct cs_error error = { "" };
 	struct cs_card card;
 	size_t len;
@@ -396,13 +401,14 @@ static void open_all(struct getting *getting)
 	find_address(getting);
 	options.state = path;
 	options.key = getting->private;
+	/* what could not be sent on the last time is tried at once */
+	getting->outbox = (struct outbox){ .cli = getting->cli, .args = getting->args,
+					   .hops = CS_HOPS_UNLIMITED, .others = true };
 	if (cs_get_open(&getting->get, &options, time(NULL), &error))
 		args_die(getting->args, "%s", error.text);
 	read_cursor(getting);
 	getting->delivered = home_read(getting->args, getting->delivered_path, DELIVERED_MAX,
 				       &len);
-	getting->outbox = (struct outbox){ .cli = getting->cli, .args = getting->args,
-					   .hops = CS_HOPS_UNLIMITED };
 }
 
 static void close_all(struct getting *getting)

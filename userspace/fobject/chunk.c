@@ -353,8 +353,8 @@ static int restore(struct cs_get *get, const struct chunk *chunk)
  * @chunk: is dropped when that is done
  * @error: gets the reason of a failure
  *
- * Return: 1 if it was restored, 0 if not yet, -EBADMSG if it makes no sense, and then it is
- * dropped; another negative errno: it may succeed later.
+ * Return: 1 if it was restored, 0 if not yet, or its object is stuck; -EBADMSG if it makes no
+ * sense, and then it is dropped; another negative errno: it may succeed later.
  */
 int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 {
@@ -363,7 +363,7 @@ int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *er
 	size_t len = chunk->key.length;
 	int rc = 0;
 
-	if (chunk->have < chunk->key.k)
+	if (chunk->have < chunk->key.k || object->stuck)
 		return 0;
 	if (chunk->nr_resident < chunk->have) {
 		rc = fetch(get, chunk);
@@ -379,7 +379,7 @@ int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *er
 		return cs_error_set(error, rc, "can't restore a chunk: %s", strerror(-rc));
 	rc = cs_object_put(get, object, number, len, error);
 	if (rc && rc != -EBADMSG)
-		return rc;
+		return object->stuck ? 0 : rc;
 	cs_chunk_drop(get, chunk, rc);
 	if (rc)
 		cs_object_finish(get, object, NULL); /* the error is that of the chunk */

@@ -127,6 +127,7 @@ TAILQ_HEAD(chunk_list, chunk);
  * @size: bytes of the part
  * @fd: of the part; -1: none yet, or it is whole
  * @failed: why it will never be whole; empty: it may
+ * @stuck: what it holds could not be sent on; cs_get_sync() tries it again
  * @dirty: @have is not on the disk as it is here
  * @settled: it is whole and verified, and has the name that says so
  * @ready: and is as it will appear
@@ -150,6 +151,7 @@ struct object {
 	uint64_t		size;
 	int			fd;
 	char			failed[256];
+	bool			stuck;
 	bool			dirty;
 	bool			settled;
 	bool			ready;

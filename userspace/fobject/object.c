@@ -607,13 +607,15 @@ static int forward(struct cs_get *get, struct object *object, const uint8_t *dat
 			return -EBADMSG;
 		}
 	}
-	for (at = 0; at < len; at += size) {
+	for (at = 0; at < len && !object->stuck; at += size) {
 		size = next_message(data + at, len - at, &parsed);
-		if (parsed.expiry >= get->now &&
-		    get->options.forward(data + at, size, get->options.arg))
-			return -EAGAIN;
+		object->stuck = parsed.expiry >= get->now &&
+				get->options.forward(data + at, size, get->options.arg);
 	}
-	return 0;
+	/* with the last chunk the object is finished, and nothing of it comes again */
+	if (!object->stuck && get->options.forwarded)
+		object->stuck = get->options.forwarded(get->options.arg);
+	return object->stuck ? -EAGAIN : 0;
 }
 
 /* Decrypts to ->plain; only the last chunk may be shorter, but for those that are forwarded. */
@@ -642,7 +644,8 @@ static int decrypt(struct cs_get *get, struct object *object, uint64_t number, s
  * @len: its bytes
  * @error: gets the reason of a failure
  *
- * Return: 0; -EBADMSG: it makes no sense; another negative errno: it may succeed later.
+ * Return: 0; -EBADMSG: it makes no sense; -EAGAIN: it can't be sent on now, and the object is
+ * stuck; another negative errno: it may succeed later.
  */
 int cs_object_put(struct cs_get *get, struct object *object, uint64_t number, size_t len,
 		  struct cs_error *error)

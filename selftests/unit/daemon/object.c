@@ -424,6 +424,65 @@ static void test_via(void **state)
 	ends(1, 2, "get");
 }
 
+static int dump_one(uint64_t number, const struct store_item *item, void *data)
+{
+	struct store_item whole;
+
+	(void)number;
+	assert_int_equal(store_get(nodes[0].daemon.store, item->digest, &whole), 0);
+	assert_int_equal(fwrite(whole.message, 1, whole.size, data), whole.size);
+	return 0;
+}
+
+/* All that node 0 has, as an ingest keeps it for who is at node 1. */
+static void dump(unsigned int delivery)
+{
+	char path[128];
+	FILE *file;
+
+	shell("mkdir -p home1/from");
+	snprintf(path, sizeof(path), "%s/home1/from/%016x.messages", dir, delivery);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	store_commit(nodes[0].daemon.store, NULL);
+	assert_int_equal(store_each_after(nodes[0].daemon.store, 0, dump_one, file), 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What can't be sent on now waits for the next time; what never can is in nobody's way. */
+static void test_via_waits(void **state)
+{
+	(void)state;
+	nodes[0].daemon.config.device.lifetime_max = 3 * 86400;
+	start(0);
+	start(1);
+	start(2);
+	make_card(1);
+	make_card(2);
+	shell("head -c 100000 /dev/urandom >home0/note && echo hello >home0/letter");
+	ends(0, 0, "put note --to ../2.card --via ../1.card --redundancy 0");
+	ends(0, 0, "put letter --to ../1.card");
+	dump(1);
+	stop(1);
+	ends(0, 1, "get --from from");
+	says("has to wait: no crowdshared answers");
+	shell("cmp home0/letter home1/letter && rm home1/letter");
+	start(1);
+	assert_int_equal(node_messages(1), 0);
+	ends(1, 1, "get --from from");
+	says("nothing has arrived");
+	assert_in_range(node_messages(1), 80, 120);
+	/* one that lives for longer than node 1 takes it */
+	ends(0, 0, "put note --to ../2.card --via ../1.card --lifetime 2d");
+	ends(0, 0, "put letter --to ../1.card --lifetime 2d");
+	dump(2);
+	ends(0, 1, "get --from from");
+	says("a message was refused");
+	shell("cmp home0/letter home1/letter");
+	ends(1, 1, "get --from from");
+	assert_in_range(node_messages(1), 80, 120);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -705,6 +764,7 @@ int main(int argc, char **argv)
 		TEST(test_other_key),
 		TEST(test_killed),
 		TEST(test_via),
+		TEST(test_via_waits),
 		TEST(test_refusals),
 		TEST(test_full),
 		TEST(test_replicas), TEST(test_loss),

@@ -452,6 +452,53 @@ static void test_via(void **state)
 	unlink(in_dir("secret name"));
 }
 
+/* What can't be sent on for a while waits, over a restart, and is in nobody's way. */
+static void test_via_stuck(void **state)
+{
+	static uint8_t data[600000];
+	const struct cs_put_hop via = hop("via");
+	struct cs_put_options options;
+	struct cs_put_result result;
+	struct cs_error error = { "" };
+	struct bench first, last;
+	struct bag bag = { 0 };
+	unsigned int round;
+
+	(void)state;
+	dice_fill(data, sizeof(data));
+	write_file(in_dir("note"), data, sizeof(data));
+	options = put_options(&bag);
+	options.via = &via;
+	options.nr_via = 1;
+	if (cs_put_path(&options, in_dir("note"), &result, &error))
+		fail_msg("%s", error.text);
+	for (round = 0; round < 2; round++) {
+		bench_init(&first, "via");
+		bench_open(&first);
+		*(round ? &first.stuck : &first.unsafe) = true;
+		bench_take_all(&first, &bag);
+		assert_int_equal(first.results[CS_GET_FAILED], 0);
+		bench_sync(&first);
+		bench_restart(&first);
+		assert_int_equal(bench_objects(&first), 1);
+		/* whoever has got some of it may have lost it */
+		bag_free(&first.forwarded);
+		first.stuck = first.unsafe = false;
+		bench_sync(&first);
+		assert_int_equal(bench_objects(&first), 0);
+		bench_init(&last, "recipient");
+		bench_open(&last);
+		bench_take_all(&last, &first.forwarded);
+		assert_int_equal(last.delivered, 1);
+		bench_free(&last);
+		bench_sync(&first);
+		assert_int_equal(count_files(first.state), 2);
+		bench_free(&first);
+	}
+	bag_free(&bag);
+	unlink(in_dir("note"));
+}
+
 /* What is to be sent on, and is no message: nothing is sent on. */
 static void test_via_garbage(void **state)
 {
@@ -596,6 +643,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_paths),
 		cmocka_unit_test(test_twins),
 		cmocka_unit_test(test_via),
+		cmocka_unit_test(test_via_stuck),
 		cmocka_unit_test(test_via_garbage),
 		cmocka_unit_test(test_provider),
 		cmocka_unit_test(test_plain),
