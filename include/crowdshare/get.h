@@ -83,7 +83,7 @@ struct cs_get_object {
  * @ready: an object is whole; may be NULL
  * @delivered: an object has appeared at @path; may be NULL
  * @forward: sends a message on, of an object that was sent by way of this node; NULL: such objects
- *	are refused. May be called twice for the same message. Not 0: not now: what came is kept
+ *	are refused. May be called twice for the same message. Not 0: not now; what came is kept
  *	and cs_get_sync() tries it again
  * @forwarded: has all that @forward took on the disk, or wherever else it is not lost, before that
  *	is written down here; not 0: as for @forward. NULL: it is so when @forward returns

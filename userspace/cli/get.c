@@ -81,6 +81,18 @@ static const struct column vouched_table[] = {
 };
 
 /**
+ * struct waiting - a whole object that waits to be delivered
+ * @id: its id
+ * @created: Unix seconds, as the sender says
+ * @nth: where it stands among all, the one that came last first
+ */
+struct waiting {
+	uint8_t		id[CS_OBJECT_ID_LEN];
+	uint64_t	created;
+	size_t		nth;
+};
+
+/**
  * struct getting - what arrives for somebody
  * @cli: the run
  * @args: for error messages
@@ -107,7 +119,7 @@ static const struct column vouched_table[] = {
  * @full: something found no room: it is to be read again
  * @count: objects delivered in this run
  * @list: for inbox, a JSON array
- * @waiting: ids of whole objects
+ * @waiting: whole objects
  * @nr_waiting: their number
  * @under_way: how many are not whole
  * @seen: the object that is wanted was there
@@ -139,7 +151,7 @@ struct getting {
 	bool			full;
 	unsigned int		count;
 	json_t			*list;
-	uint8_t			(*waiting)[CS_OBJECT_ID_LEN];
+	struct waiting		*waiting;
 	size_t			nr_waiting;
 	size_t			under_way;
 	bool			seen;
@@ -540,7 +552,7 @@ static int note_object(const struct cs_get_object *object, void *arg)
 {
 	struct getting *getting = arg;
 	char id[ID_DIGITS + 1];
-	void *more;
+	struct waiting *more;
 
 	cs_hex(id, object->id, CS_OBJECT_ID_LEN);
 	if (strncmp(id, getting->id, strlen(getting->id)))
@@ -555,8 +567,20 @@ static int note_object(const struct cs_get_object *object, void *arg)
 	if (!more)
 		return -ENOMEM;
 	getting->waiting = more;
-	memcpy(getting->waiting[getting->nr_waiting++], object->id, CS_OBJECT_ID_LEN);
+	more += getting->nr_waiting;
+	memcpy(more->id, object->id, CS_OBJECT_ID_LEN);
+	more->created = object->created;
+	more->nth = getting->nr_waiting++;
 	return 0;
+}
+
+static int compare_age(const void *a, const void *b)
+{
+	const struct waiting *x = a, *y = b;
+
+	if (x->created != y->created)
+		return x->created < y->created ? -1 : 1;
+	return x->nth > y->nth ? -1 : x->nth < y->nth;
 }
 
 static void look(struct getting *getting)
@@ -570,13 +594,17 @@ static void look(struct getting *getting)
 	getting->seen |= getting->matches > 0;
 }
 
+/* The oldest first: of several of one name the newest is what --replace leaves. */
 static void deliver_waiting(struct getting *getting)
 {
 	struct cs_error error = { "" };
 	size_t i;
 
+	if (getting->nr_waiting)
+		qsort(getting->waiting, getting->nr_waiting, sizeof(*getting->waiting),
+		      compare_age);
 	for (i = 0; i < getting->nr_waiting; i++)
-		if (cs_get_deliver(getting->get, getting->waiting[i], getting->out,
+		if (cs_get_deliver(getting->get, getting->waiting[i].id, getting->out,
 				   getting->replace, &error))
 			args_die(getting->args, "%s", error.text);
 }

@@ -291,6 +291,8 @@ static void test_round_trip(void **state)
 /* Names that are taken; and those that are to be replaced. */
 static void test_names(void **state)
 {
+	int i;
+
 	(void)state;
 	start(0);
 	shell("mkdir -p home0/in");
@@ -309,6 +311,15 @@ static void test_names(void **state)
 	ends(0, 0, "-j get --replace --out in");
 	assert_int_equal(value("delivered"), 1);
 	shell("test $(ls home0/in | wc -l) = 2 && test $(cat home0/in/note) = three");
+	/* of several the last one stays, whether they come in one second or not */
+	for (i = 5; i < 9; i++) {
+		shell("echo %d >home0/note", i);
+		ends(0, 0, "put note --to ../0.card");
+		nodes_run(i == 5 ? 1100 : 1);
+	}
+	ends(0, 0, "-j get --replace --out in");
+	assert_int_equal(value("delivered"), 4);
+	shell("test $(ls home0/in | wc -l) = 2 && test $(cat home0/in/note) = 8");
 	/* a name that would lead out of the directory */
 	begin(0, "put - --name ..  --to ../0.card <note");
 	assert_int_equal(end(0), 0);
