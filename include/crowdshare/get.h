@@ -33,8 +33,9 @@
  * @CS_GET_MALFORMED: it is no message, or its digest is wrong; that is not looked at if the object
  *	is known, as its slices have a MAC: who signs for digests verifies them himself
  * @CS_GET_EXPIRED: it is too old, or its object is
- * @CS_GET_FORGED: it says that it is a slice of an object, and is not
- * @CS_GET_FULL: there is no room for it
+ * @CS_GET_FORGED: it says that it is a slice of an object, and is not; or too many messages say
+ *	that they are one slice of an object that is not known yet
+ * @CS_GET_FULL: there is no room for it; there may be later
  * @CS_GET_FAILED: the disk is full, or the like; the error says
  */
 enum cs_get_result {

@@ -112,6 +112,7 @@ struct waiting {
  * @get: what is under way
  * @outbox: messages to be sent on, for objects that go by way of this node
  * @cursor: how far the store was read
+ * @saved: and what of that is in its file
  * @cursor_path: file of that
  * @delivered_path: file with the ids of what was delivered
  * @delivered: what that holds
@@ -144,6 +145,7 @@ struct getting {
 	struct cs_get		*get;
 	struct outbox		outbox;
 	char			cursor[128];
+	char			saved[128];
 	char			cursor_path[PATH_MAX];
 	char			delivered_path[PATH_MAX];
 	char			*delivered;
@@ -359,6 +361,7 @@ static void read_cursor(struct getting *getting)
 	cursor = json_string_value(json_object_get(json, "cursor"));
 	if (address && cursor && !strcmp(address, getting->address))
 		snprintf(getting->cursor, sizeof(getting->cursor), "%s", cursor);
+	memcpy(getting->saved, getting->cursor, sizeof(getting->saved));
 	json_decref(json);
 	free(text);
 }
@@ -380,6 +383,7 @@ static void sync_all(struct getting *getting)
 	if (!text)
 		args_die(getting->args, "out of memory");
 	home_write(getting->args, getting->cursor_path, text, strlen(text));
+	memcpy(getting->saved, getting->cursor, sizeof(getting->saved));
 	free(text);
 	json_decref(json);
 	if (getting->remove)
@@ -496,6 +500,10 @@ static void fetch_store(struct getting *getting)
 /* Reads what is new, there or here. */
 static void fetch(struct getting *getting)
 {
+	/* what found no room the last time comes again; there may be some now */
+	if (getting->full)
+		memcpy(getting->cursor, getting->saved, sizeof(getting->cursor));
+	getting->full = false;
 	if (getting->from)
 		ingested_each(getting->args, &getting->read, getting->address,
 			      /* what was read before and is to be removed is read again */

@@ -91,6 +91,7 @@ struct chunk_key {
  * @memory: bytes of them
  * @spooled: bytes in its spool file
  * @have: of a known object: slices that are there, in memory or spooled; of a stranger: messages
+ * @ids: of a stranger: where their digests begin, in memory or not, so that none counts twice
  * @counts: how many of them for each index
  */
 struct chunk {
@@ -106,6 +107,7 @@ struct chunk {
 	size_t			memory;
 	uint64_t		spooled;
 	unsigned int		have;
+	uint8_t			(*ids)[CS_SEEN_KEY_LEN];
 	uint8_t			counts[];
 };
 

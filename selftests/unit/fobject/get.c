@@ -596,6 +596,42 @@ static void test_strangers(void **state)
 	bench_free(&bench);
 }
 
+/* What comes again of a stranger counts once, also if it is on the disk only. */
+static void test_strangers_again(void **state)
+{
+	struct cs_message parsed, last = bag_message(&object, object.count - 1);
+	uint8_t message[2048];
+	struct bench bench;
+	unsigned int round;
+	size_t i, len;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench.options.memory = 50000;
+	bench_open(&bench);
+	for (round = 0; round < 7; round++) {
+		for (i = 0; i < object.count; i++) {
+			parsed = bag_message(&object, i);
+			len = bag_copy(&object, i, message);
+			if (same_chunk(&parsed, &last))
+				assert_int_equal(bench_take(&bench, message, len),
+						 round ? CS_GET_DUPLICATE : CS_GET_NEW);
+		}
+		bench_sync(&bench);
+		if (round % 2)
+			bench_restart(&bench);
+	}
+	/* too many that say that they are one slice are not for want of room */
+	for (i = 0; i < 5; i++) {
+		len = bag_copy(&object, object.count - 1, message);
+		assert_int_equal(bench_take(&bench, message, forge(message, len, flip)),
+				 i < 3 ? CS_GET_NEW : CS_GET_FORGED);
+	}
+	bench_take_all(&bench, &object);
+	arrived(&bench, "photo.jpg");
+	bench_free(&bench);
+}
+
 static void test_names(void **state)
 {
 	static const char *const names[][2] = {
@@ -898,6 +934,7 @@ int main(void)
 		cmocka_unit_test(test_envelope_elsewhere),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_strangers_again),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_deliver),
 		cmocka_unit_test(test_drop),
