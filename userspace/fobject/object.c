@@ -326,11 +326,53 @@ static unsigned int count_active(const struct cs_get *get)
 	return count;
 }
 
+static bool is_under_way(const struct cs_get *get, const struct object *object)
+{
+	const struct chunk *chunk;
+
+	TAILQ_FOREACH(chunk, &get->known, owned)
+		if (chunk->object == object)
+			return true;
+	return false;
+}
+
+/*
+ * Gives up an object that has no chunk yet: who sends nothing but envelopes is not to keep others
+ * out. The oldest one of which not even slices are there, or just the oldest one. It may begin
+ * again.
+ */
+static bool give_way(struct cs_get *get)
+{
+	struct object *object, *oldest = NULL;
+	bool idle = false;
+
+	for (object = get->objects; object; object = object->next) {
+		if (object->ready || object->count)
+			continue;
+		if (!is_under_way(get, object))
+			idle = true;
+		else if (idle)
+			continue;
+		oldest = object;
+	}
+	if (!oldest)
+		return false;
+	cs_inbox_note(get, "object %s was given up for others: nothing of it is here yet",
+		      oldest->hex);
+	cs_object_clean_up(get, oldest->hex);
+	cs_object_remove(get, oldest);
+	return true;
+}
+
 /* May it be received? */
-static int check_new(struct cs_get *get, const struct object *object, struct cs_error *error)
+static int check_new(struct cs_get *get, const struct object *object,
+		     const struct cs_message *parsed, struct cs_error *error)
 {
 	if (object->envelope.expiry < get->now)
 		return cs_error_set(error, -ETIME, "an object that expired");
+	/* not what its sender sent: who changed it must not have the object refused */
+	if (object->envelope.expiry != parsed->expiry)
+		return cs_error_set(error, -ENOENT, "an envelope with another end");
 	/* a clock that was never set stands before the year in which this was written */
 	if (get->now >= CLOCK_SET && object->envelope.expiry > get->now + LIFETIME_MAX)
 		return cs_error_set(error, -EBADMSG,
@@ -340,7 +382,7 @@ static int check_new(struct cs_get *get, const struct object *object, struct cs_
 		return cs_error_set(error, -EBADMSG,
 				    "an object that is to be sent on, which is not done here");
 	if (get->nr_objects >= OBJECTS_MAX || get->nr_done + get->nr_objects >= DONE_MAX ||
-	    count_active(get) >= ACTIVE_MAX)
+	    (count_active(get) >= ACTIVE_MAX && !give_way(get)))
 		return cs_error_set(error, -ENOSPC, "there are too many objects");
 	return 0;
 }
@@ -376,9 +418,9 @@ int cs_object_open(struct cs_get *get, const uint8_t *message, size_t len,
 	if (rc == -ENOENT)
 		return rc;
 	if (new)
-		rc = check_new(get, new, &why);
+		rc = check_new(get, new, parsed, &why);
 	if (!new || rc) {
-		if (rc != -ETIME)
+		if (rc != -ETIME && rc != -ENOENT)
 			cs_inbox_note(get, "%s was refused", why.text);
 		/* each further copy of the envelope would cost as much as this one */
 		if (new && rc == -EBADMSG)
