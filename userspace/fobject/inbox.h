@@ -46,6 +46,7 @@
 #define RECENT_MAX	32
 #define UNLINKS_MAX	1024
 #define INDEX_MAX	(1 << 24)	/* chunks of content of an object: 4 TB with usual frames */
+#define HAVE_MAX	(INDEX_MAX / 8)	/* bytes that say which are there */
 #define ID_DIGITS	(2 * CS_OBJECT_ID_LEN)
 #define FILE_NAME_LEN	96		/* of a file in the state directory */
 
@@ -120,8 +121,7 @@ TAILQ_HEAD(chunk_list, chunk);
  * @cipher: its keys
  * @envelope: without the secret
  * @chunk_id: of the envelope: under that it is remembered when it is finished
- * @have: a bit for each chunk of content that is there
- * @have_room: bytes of @have
+ * @have: a bit for each chunk of content that is there, NULL: none is
  * @count: bits that are set
  * @highest: index of the highest one
  * @last: index of the last chunk, UINT64_MAX: not known
@@ -145,7 +145,6 @@ struct object {
 	struct cs_envelope	envelope;
 	uint8_t			chunk_id[CS_CHUNK_ID_LEN];
 	uint8_t			*have;
-	size_t			have_room;
 	uint64_t		count;
 	uint64_t		highest;
 	uint64_t		last;
@@ -251,6 +250,7 @@ void cs_chunk_free_all(struct cs_get *get);
 struct object *cs_object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], uint64_t *number,
 			    bool *finished);
 bool cs_object_bit(const struct object *object, uint64_t index);
+void cs_object_forget_bits(struct object *object);
 bool cs_object_has(const struct object *object, uint64_t number);
 bool cs_object_is_there(const struct cs_get *get, const struct object *object);
 int cs_object_open(struct cs_get *get, const uint8_t *message, size_t len,
