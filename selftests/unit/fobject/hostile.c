@@ -374,6 +374,48 @@ static void test_twins(void **state)
 	end(&sender);
 }
 
+/* An honest directory, with names that are not UTF-8: all of it appears. */
+static void test_many_twins(void **state)
+{
+	char name[] = "g?", path[2048];
+	struct sender sender;
+	struct bench bench;
+	unsigned int i;
+	uint8_t *data;
+	size_t len;
+
+	(void)state;
+	begin(&sender, CS_KIND_DIRECTORY);
+	entry(&sender, CS_ENTRY_DIRECTORY, "", NULL, 0);
+	/* a directory behind files that have its name, and one in that */
+	entry(&sender, CS_ENTRY_FILE, "d\200", "file", 4);
+	entry(&sender, CS_ENTRY_FILE, "d_ (2)", "file", 4);
+	entry(&sender, CS_ENTRY_DIRECTORY, "d\201", NULL, 0);
+	entry(&sender, CS_ENTRY_FILE, "d\201/s\201", "file", 4);
+	entry(&sender, CS_ENTRY_DIRECTORY, "d\201/s\202", NULL, 0);
+	entry(&sender, CS_ENTRY_FILE, "d\201/s\202/x", "deep", 4);
+	for (i = 128; i < 256; i++) {
+		name[1] = i;
+		entry(&sender, CS_ENTRY_FILE, name, name, 2);
+	}
+	finish(&sender, 0);
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	bench_take_all(&bench, &sender.bag);
+	assert_int_equal(bench.delivered, 1);
+	assert_int_equal(count_files(bench.path), 3 + 128);
+	snprintf(path, sizeof(path), "%s/d_ (3)/s_ (2)/x", bench.path);
+	data = read_file(path, &len);
+	assert_string_equal(data, "deep");
+	free(data);
+	snprintf(path, sizeof(path), "%s/g_ (99)", bench.path);
+	data = read_file(path, &len);
+	assert_int_equal(data[1], 128 + 98);
+	free(data);
+	bench_free(&bench);
+	end(&sender);
+}
+
 static struct cs_put_hop hop(const char *name)
 {
 	return (struct cs_put_hop){ test_card(name, CS_ROLE_RECIPIENT), NULL };
@@ -642,6 +684,7 @@ int main(void)
 		cmocka_unit_test(test_expired_envelope),
 		cmocka_unit_test(test_hostile_paths),
 		cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_many_twins),
 		cmocka_unit_test(test_via),
 		cmocka_unit_test(test_via_stuck),
 		cmocka_unit_test(test_via_garbage),
