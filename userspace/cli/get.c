@@ -122,6 +122,9 @@ struct waiting {
  * @list: for inbox, a JSON array
  * @waiting: whole objects
  * @nr_waiting: their number
+ * @failed: how many of them could not be delivered
+ * @told: ids of those that this was said of
+ * @nr_told: their number
  * @under_way: how many are not whole
  * @seen: the object that is wanted was there
  * @matches: how many ids begin as wanted
@@ -155,6 +158,9 @@ struct getting {
 	json_t			*list;
 	struct waiting		*waiting;
 	size_t			nr_waiting;
+	size_t			failed;
+	uint8_t			(*told)[CS_OBJECT_ID_LEN];
+	size_t			nr_told;
 	size_t			under_way;
 	bool			seen;
 	unsigned int		matches;
@@ -432,6 +438,7 @@ static void close_all(struct getting *getting)
 	cs_get_close(getting->get);
 	cs_private_free(getting->private);
 	free(getting->waiting);
+	free(getting->told);
 	free(getting->delivered);
 	json_decref(getting->list);
 	ingested_free(&getting->read);
@@ -602,19 +609,40 @@ static void look(struct getting *getting)
 	getting->seen |= getting->matches > 0;
 }
 
+/* One that can't be delivered is in nobody's way, and is tried again; it is told once. */
+static void tell_failed(struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN],
+			const char *why)
+{
+	void *more;
+	size_t i;
+
+	getting->failed++;
+	for (i = 0; i < getting->nr_told; i++)
+		if (!memcmp(getting->told[i], id, CS_OBJECT_ID_LEN))
+			return;
+	fflush(stdout);
+	fprintf(stderr, "%s: %s: %s\n", args_program, getting->args->where, why);
+	more = realloc(getting->told, (getting->nr_told + 1) * sizeof(*getting->told));
+	if (!more)
+		args_die(getting->args, "out of memory");
+	getting->told = more;
+	memcpy(getting->told[getting->nr_told++], id, CS_OBJECT_ID_LEN);
+}
+
 /* The oldest first: of several of one name the newest is what --replace leaves. */
 static void deliver_waiting(struct getting *getting)
 {
 	struct cs_error error = { "" };
 	size_t i;
 
+	getting->failed = 0;
 	if (getting->nr_waiting)
 		qsort(getting->waiting, getting->nr_waiting, sizeof(*getting->waiting),
 		      compare_age);
 	for (i = 0; i < getting->nr_waiting; i++)
 		if (cs_get_deliver(getting->get, getting->waiting[i].id, getting->out,
 				   getting->replace, &error))
-			args_die(getting->args, "%s", error.text);
+			tell_failed(getting, getting->waiting[i].id, error.text);
 }
 
 /* Was the object that is wanted delivered by an earlier run? */
@@ -716,16 +744,17 @@ static int get(struct cli *cli, struct args *args)
 		sleep(WAIT_SECONDS);
 	}
 	if (cli->json) {
-		result = json_pack("{s:i, s:I}", "delivered", getting.count, "under_way",
-				   (json_int_t)getting.under_way);
+		result = json_pack("{s:i, s:I, s:I}", "delivered", getting.count, "under_way",
+				   (json_int_t)getting.under_way, "failed",
+				   (json_int_t)getting.failed);
 		print_json(cli, result);
 		json_decref(result);
 	}
 	flush_output();
-	if (!getting.count)
+	if (!getting.count && !getting.failed)
 		say_why_not(&getting);
 	close_all(&getting);
-	return getting.count ? EXIT_YES : EXIT_NO;
+	return getting.failed ? EXIT_TROUBLE : getting.count ? EXIT_YES : EXIT_NO;
 }
 
 static int inbox(struct cli *cli, struct args *args)

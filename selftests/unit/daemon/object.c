@@ -327,6 +327,37 @@ static void test_names(void **state)
 	shell("test $(ls -A home0/in | wc -l) = 3 && test $(ls home0 | wc -l) = 3");
 }
 
+/* What can't be delivered holds up nothing else, and is told once. */
+static void test_undelivered(void **state)
+{
+	char id[33];
+
+	(void)state;
+	start(0);
+	make_card(0);
+	shell("mkdir home0/in home0/tree && echo hello >home0/letter && "
+	      "echo leaf >home0/tree/leaf");
+	ends(0, 0, "put tree --to ../0.card");
+	id_of(id);
+	nodes_run(1100);
+	ends(0, 0, "put letter --to ../0.card");
+	/* what is in the place where it is made first lies too deep to be removed */
+	shell("d=home0/in/.crowdshare-%s && for i in $(seq 150); do d=$d/x; done && mkdir -p $d",
+	      id);
+	ends(2, 0, "get --out in");
+	says("/in/tree: Input/output error\n");
+	shell("cmp home0/letter home0/in/letter");
+	ends(2, 0, "-j get --out in");
+	says("\"delivered\":0,\"under_way\":0,\"failed\":1");
+	begin(0, "get --wait --out in");
+	nodes_run(2500);
+	shell("rm -r home0/in/.crowdshare-%s", id);
+	assert_int_equal(end(0), 0);
+	says("/in/tree: Input/output error\n");
+	assert_null(strstr(strstr(output, "error") + 5, "error"));
+	shell("diff -r home0/tree home0/in/tree");
+}
+
 /* What a round sends: a file of some chunks, a tiny one, and a directory. */
 static void put_round(int round)
 {
@@ -772,6 +803,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),
 		TEST(test_names),
+		TEST(test_undelivered),
 		TEST(test_other_key),
 		TEST(test_killed),
 		TEST(test_via),
