@@ -545,6 +545,8 @@ static void test_refusals(void **state)
 	ends(2, 0, "put note --name x --to ../0.card");
 	ends(2, 0, "put note --to ../0.card --lifetime never");
 	says("not a time");
+	ends(2, 0, "put note --to ../0.card --lifetime 31d");
+	says("at most 30 days");
 	ends(1, 0, "put note --to ../0.card --lifetime 20d");
 	says("lifetime-max");
 	ends(2, 0, "put note --to ../0.card --account me");

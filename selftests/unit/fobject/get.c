@@ -938,6 +938,10 @@ static void test_put_stops(void **state)
 	options.redundancy = 301;
 	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
 	options.redundancy = 20;
+	options.lifetime = CS_LIFETIME_MAX + 1;
+	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
+	assert_true(says(&error, "more than 30 days"));
+	options.lifetime = CS_LIFETIME_MAX;
 	options.to.card = &provider;
 	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
 	assert_true(says(&error, "not that of a recipient"));
