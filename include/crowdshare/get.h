@@ -33,8 +33,9 @@
  * @CS_GET_MALFORMED: it is no message, or its digest is wrong; that is not looked at if the object
  *	is known, as its slices have a MAC: who signs for digests verifies them himself
  * @CS_GET_EXPIRED: it is too old, or its object is
- * @CS_GET_FORGED: it says that it is a slice of an object, and is not
- * @CS_GET_FULL: there is no room for it
+ * @CS_GET_FORGED: it says that it is a slice of an object, and is not; or too many messages say
+ *	that they are one slice of an object that is not known yet
+ * @CS_GET_FULL: there is no room for it; there may be later
  * @CS_GET_FAILED: the disk is full, or the like; the error says
  */
 enum cs_get_result {
@@ -83,7 +84,10 @@ struct cs_get_object {
  * @ready: an object is whole; may be NULL
  * @delivered: an object has appeared at @path; may be NULL
  * @forward: sends a message on, of an object that was sent by way of this node; NULL: such objects
- *	are refused. May be called twice for the same message. Not 0: the message is not taken
+ *	are refused. May be called twice for the same message. Not 0: not now; what came is kept
+ *	and cs_get_sync() tries it again
+ * @forwarded: has all that @forward took on the disk, or wherever else it is not lost, before that
+ *	is written down here; not 0: as for @forward. NULL: it is so when @forward returns
  * @note: something was given up; text for a person; may be NULL
  * @arg: for these
  */
@@ -98,6 +102,7 @@ struct cs_get_options {
 	void			(*delivered)(const struct cs_get_object *object, const char *path,
 					     void *arg);
 	int			(*forward)(const void *message, size_t len, void *arg);
+	int			(*forwarded)(void *arg);
 	void			(*note)(const char *text, void *arg);
 	void			*arg;
 };

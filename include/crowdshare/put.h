@@ -19,6 +19,7 @@
 #define CS_REDUNDANCY_DEFAULT	20	/* percent */
 #define CS_REDUNDANCY_MAX	300
 #define CS_LIFETIME_DEFAULT	(12 * 3600)	/* seconds */
+#define CS_LIFETIME_MAX		(30 * 86400)	/* recipients refuse 31 days; clocks differ */
 
 /**
  * struct cs_put_hop - a destination
@@ -55,8 +56,9 @@ struct cs_put_sender {
  * @nr_via: their number
  * @sender: for the providers; may be NULL
  * @now: Unix seconds
- * @lifetime: seconds, 0: %CS_LIFETIME_DEFAULT. The end is rounded down to ten minutes, as it is in
- *	plain in each message, and messages with an end of their own belong together
+ * @lifetime: seconds, at most %CS_LIFETIME_MAX, 0: %CS_LIFETIME_DEFAULT. The end is rounded down
+ *	to ten minutes, as it is in plain in each message, and messages with an end of their own
+ *	belong together
  * @redundancy: percent; 0: none, all messages have to arrive
  * @frame: bytes of a frame, Ethernet header included, 0: %CS_FRAME_DEFAULT
  * @message: takes a message, header and payload; not 0: stops, and is returned

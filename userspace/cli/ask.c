@@ -44,35 +44,46 @@ void request_put(json_t *request, const char *key, json_t *value)
 		die("%s is not valid text (UTF-8)", key);
 }
 
-/* false: nobody is there. */
-static bool connect_daemon(struct cli *cli)
+/* Ends the connection: what comes over it later would be taken for the answer to something else. */
+static int hang_up(struct cli *cli, int rc)
+{
+	if (cli->fd >= 0)
+		close(cli->fd);
+	cli->fd = -1;
+	return rc;
+}
+
+/* -ENOENT: nobody is there. */
+static int connect_daemon(struct cli *cli, struct cs_error *error)
 {
 	struct timeval patience = { .tv_sec = cli->patience };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *path = cli_socket(cli);
+	int rc;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		die("'%s' is too long for the path of a socket: %zu bytes at most", path,
-		    sizeof(address.sun_path) - 1);
+		return cs_error_set(error, -ENAMETOOLONG, "'%s' is too long for the path of a "
+				    "socket: %zu bytes at most", path,
+				    sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	cli->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (cli->fd < 0)
-		die("socket: %s", strerror(errno));
+		return cs_error_set(error, -errno, "socket: %s", strerror(errno));
 	setsockopt(cli->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(cli->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (!connect(cli->fd, (struct sockaddr *)&address, sizeof(address)))
-		return true;
-	if (errno == EACCES || errno == EPERM)
-		die("%s: %s: be root, or in the group of crowdshared", path, strerror(errno));
-	if (errno != ENOENT && errno != ECONNREFUSED && errno != ENOTSOCK)
-		die("%s: %s", path, strerror(errno));
-	close(cli->fd);
-	cli->fd = -1;
-	return false;
+		return 0;
+	rc = errno == ECONNREFUSED || errno == ENOTSOCK ? -ENOENT : -errno;
+	if (rc == -EACCES || rc == -EPERM)
+		cs_error_set(error, rc, "%s: %s: be root, or in the group of crowdshared", path,
+			     strerror(-rc));
+	else if (rc != -ENOENT)
+		cs_error_set(error, rc, "%s: %s", path, strerror(-rc));
+	return hang_up(cli, rc);
 }
 
 /* A daemon that turned us away has said why, even if it took nothing of the question. */
-static void say(struct cli *cli, const char *line, size_t len)
+static int say(struct cli *cli, const char *line, size_t len, struct cs_error *error)
 {
 	ssize_t n;
 
@@ -81,95 +92,156 @@ static void say(struct cli *cli, const char *line, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-			return;
+			return 0;
 		if (n < 0)
-			die("crowdshared takes no question: %s", strerror(errno));
+			return cs_error_set(error, -errno, "crowdshared takes no question: %s",
+					    strerror(errno));
 		line += n;
 		len -= n;
 	}
+	return 0;
 }
 
-/* The answer, with a NUL for its line end; to be freed. NULL: the connection is closed. */
-static char *hear(struct cli *cli)
+/* Why nothing more can be heard; -ECONNRESET: the connection is closed. */
+static int deaf(const struct cli *cli, ssize_t n, struct cs_error *error)
+{
+	if (!n || errno == ECONNRESET)
+		return -ECONNRESET;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return cs_error_set(error, -ETIMEDOUT, "crowdshared did not answer for %u seconds",
+				    cli->patience);
+	return cs_error_set(error, -errno, "the answer of crowdshared: %s", strerror(errno));
+}
+
+/* The answer, with a NUL for its line end, to be freed; -ECONNRESET: the connection is closed. */
+static int hear(struct cli *cli, char **answer, struct cs_error *error)
 {
 	size_t len = 0, room = 0;
 	char *line = NULL, *more;
 	ssize_t n;
+	int rc = 0;
 
-	for (;;) {
+	while (!rc) {
 		if (len == room) {
 			room = room ? 2 * room : 65536;
 			more = room <= ANSWER_MAX ? realloc(line, room) : NULL;
-			if (!more)
-				die("the answer of crowdshared is too long: %zu bytes", len);
+			if (!more) {
+				rc = cs_error_set(error, -EMSGSIZE, "the answer of crowdshared is "
+						  "too long: %zu bytes", len);
+				break;
+			}
 			line = more;
 		}
 		n = recv(cli->fd, line + len, room - len, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			die("crowdshared did not answer for %u seconds", cli->patience);
-		if (n < 0 && errno != ECONNRESET)
-			die("the answer of crowdshared: %s", strerror(errno));
-		if (n <= 0)
+		if (n <= 0) {
+			rc = deaf(cli, n, error);
 			break;
+		}
 		more = memchr(line + len, '\n', n);
 		len += n;
 		if (more) {
 			*more = '\0';
-			return line;
+			*answer = line;
+			return 0;
 		}
 	}
 	free(line);
-	close(cli->fd);
-	cli->fd = -1;
-	return NULL;
+	return rc;
 }
 
 /*
  * The answer to a line; to be freed. What is asked may be asked twice: all commands that go on over
  * a restart of the daemon are such.
  */
-static char *converse(struct cli *cli, const char *question, size_t len)
+static int converse(struct cli *cli, const char *question, size_t len, char **answer,
+		    struct cs_error *error)
 {
 	unsigned int away = 0;
 	bool heard = false;
-	char *answer;
+	int rc;
 
 	for (;;) {
-		if (cli->fd >= 0 || connect_daemon(cli)) {
-			heard = true;
-			say(cli, question, len);
-			answer = hear(cli);
-			if (answer)
-				return answer;
-		}
+		rc = cli->fd >= 0 ? 0 : connect_daemon(cli, error);
+		heard |= !rc;
+		if (!rc)
+			rc = say(cli, question, len, error);
+		if (!rc)
+			rc = hear(cli, answer, error);
+		if (!rc)
+			return 0;
+		hang_up(cli, rc);
+		if (rc != -ENOENT && rc != -ECONNRESET)
+			return rc;
 		if (away >= cli->absence || sleep(1))
 			break;
 		if (cli->absence != ABSENCE_FOREVER)
 			away++;
 	}
 	if (heard && !cli->absence)
-		die("crowdshared closed the connection without an answer: see its log");
-	die("no crowdshared answers at %s: is it running? systemctl status crowdshared",
-	    cli_socket(cli));
+		return cs_error_set(error, -ECONNRESET, "crowdshared closed the connection "
+				    "without an answer: see its log");
+	return cs_error_set(error, -ENOENT, "no crowdshared answers at %s: is it running? "
+			    "systemctl status crowdshared", cli_socket(cli));
 }
 
-/* It was understood, and the answer is no: that is not trouble. */
-__attribute__((noreturn))
-static void refused(const struct args *args, const json_t *answer)
+/* What an answer says: its result, or why there is none. */
+static int result_of(struct cli *cli, const json_t *answer, json_t **result,
+		     struct cs_error *error)
 {
 	const char *reason = json_string_value(json_object_get(answer, "reason"));
-	const char *error = json_string_value(json_object_get(answer, "error"));
-	char text[512];
+	const char *text = json_string_value(json_object_get(answer, "error"));
 
-	snprintf(text, sizeof(text), "%s", error ? error : "refused without a reason");
-	clean_text(text);
-	if (!reason || strcmp(reason, CONTROL_REASON_REFUSED))
-		args_die(args, "%s", text);
-	fflush(stdout);
-	fprintf(stderr, "%s: %s: %s\n", args_program, args->where, text);
-	exit(EXIT_NO);
+	*result = json_incref(json_object_get(answer, "result"));
+	if (json_is_true(json_object_get(answer, "ok")) && *result)
+		return 0;
+	json_decref(*result);
+	*result = NULL;
+	if (!json_is_false(json_object_get(answer, "ok")))
+		return cs_error_set(error, -EPROTO, "%s does not answer as crowdshared does",
+				    cli_socket(cli));
+	cs_error_set(error, -EIO, "%s", text ? text : "refused without a reason");
+	clean_text(error->text);
+	return reason && !strcmp(reason, CONTROL_REASON_REFUSED) ? CLI_REFUSED : -EIO;
+}
+
+/**
+ * cli_try() - ask the daemon
+ * @cli: the run
+ * @request: the question, taken over
+ * @result: set to the result
+ * @error: gets the reason of a failure
+ *
+ * Return: 0; %CLI_REFUSED: it was understood, and the answer is no, which is not trouble; a
+ * negative errno.
+ */
+int cli_try(struct cli *cli, json_t *request, json_t **result, struct cs_error *error)
+{
+	char *line = json_dumps(request, JSON_COMPACT), *heard = NULL;
+	json_t *answer;
+	size_t len;
+	int rc;
+
+	json_decref(request);
+	if (!line)
+		return cs_error_set(error, -ENOMEM, "out of memory");
+	len = strlen(line);
+	if (len > CONTROL_REQUEST_MAX) {
+		free(line);
+		return cs_error_set(error, -E2BIG, "too many words: a request has at most %d bytes",
+				    CONTROL_REQUEST_MAX);
+	}
+	line[len] = '\n';
+	rc = converse(cli, line, len + 1, &heard, error);
+	free(line);
+	if (rc)
+		return rc;
+	answer = json_loads(heard, 0, NULL);
+	free(heard);
+	rc = result_of(cli, answer, result, error);
+	json_decref(answer);
+	return rc;
 }
 
 /**
@@ -184,31 +256,18 @@ static void refused(const struct args *args, const json_t *answer)
  */
 json_t *cli_ask(struct cli *cli, const struct args *args, json_t *request)
 {
-	char *line = json_dumps(request, JSON_COMPACT), *heard;
-	json_t *answer, *result;
-	size_t len;
+	struct cs_error error = { "" };
+	json_t *result;
+	int rc;
 
-	json_decref(request);
-	if (!line)
-		args_die(args, "out of memory");
-	len = strlen(line);
-	if (len > CONTROL_REQUEST_MAX)
-		args_die(args, "too many words: a request has at most %d bytes",
-			 CONTROL_REQUEST_MAX);
-	line[len] = '\n';
-	heard = converse(cli, line, len + 1);
-	free(line);
-	answer = json_loads(heard, 0, NULL);
-	free(heard);
-	if (!json_is_boolean(json_object_get(answer, "ok")))
-		args_die(args, "%s does not answer as crowdshared does", cli_socket(cli));
-	if (!json_is_true(json_object_get(answer, "ok")))
-		refused(args, answer);
-	result = json_incref(json_object_get(answer, "result"));
-	if (!result)
-		args_die(args, "%s does not answer as crowdshared does", cli_socket(cli));
-	json_decref(answer);
-	return result;
+	rc = cli_try(cli, request, &result, &error);
+	if (rc < 0)
+		args_die(args, "%s", error.text);
+	if (!rc)
+		return result;
+	fflush(stdout);
+	fprintf(stderr, "%s: %s: %s\n", args_program, args->where, error.text);
+	exit(EXIT_NO);
 }
 
 /**

@@ -32,6 +32,7 @@ enum {
 };
 
 #define ABSENCE_FOREVER UINT_MAX
+#define CLI_REFUSED	1	/* the daemon has understood, and its answer is no */
 
 /**
  * struct cli - what holds for the whole run
@@ -109,6 +110,7 @@ int cli_inbox(struct cli *cli, struct args *args);
 /* ask.c */
 json_t *request_new(const char *command);
 void request_put(json_t *request, const char *key, json_t *value);
+int cli_try(struct cli *cli, json_t *request, json_t **result, struct cs_error *error);
 json_t *cli_ask(struct cli *cli, const struct args *args, json_t *request);
 json_t *cli_ask_list(struct cli *cli, const struct args *args, json_t *request);
 void cli_show(struct cli *cli, const struct args *args, json_t *request,

@@ -81,6 +81,18 @@ static const struct column vouched_table[] = {
 };
 
 /**
+ * struct waiting - a whole object that waits to be delivered
+ * @id: its id
+ * @created: Unix seconds, as the sender says
+ * @nth: where it stands among all, the one that came last first
+ */
+struct waiting {
+	uint8_t		id[CS_OBJECT_ID_LEN];
+	uint64_t	created;
+	size_t		nth;
+};
+
+/**
  * struct getting - what arrives for somebody
  * @cli: the run
  * @args: for error messages
@@ -100,6 +112,7 @@ static const struct column vouched_table[] = {
  * @get: what is under way
  * @outbox: messages to be sent on, for objects that go by way of this node
  * @cursor: how far the store was read
+ * @saved: and what of that is in its file
  * @cursor_path: file of that
  * @delivered_path: file with the ids of what was delivered
  * @delivered: what that holds
@@ -107,8 +120,11 @@ static const struct column vouched_table[] = {
  * @full: something found no room: it is to be read again
  * @count: objects delivered in this run
  * @list: for inbox, a JSON array
- * @waiting: ids of whole objects
+ * @waiting: whole objects
  * @nr_waiting: their number
+ * @failed: how many of them could not be delivered
+ * @told: ids of those that this was said of
+ * @nr_told: their number
  * @under_way: how many are not whole
  * @seen: the object that is wanted was there
  * @matches: how many ids begin as wanted
@@ -132,6 +148,7 @@ struct getting {
 	struct cs_get		*get;
 	struct outbox		outbox;
 	char			cursor[128];
+	char			saved[128];
 	char			cursor_path[PATH_MAX];
 	char			delivered_path[PATH_MAX];
 	char			*delivered;
@@ -139,8 +156,11 @@ struct getting {
 	bool			full;
 	unsigned int		count;
 	json_t			*list;
-	uint8_t			(*waiting)[CS_OBJECT_ID_LEN];
+	struct waiting		*waiting;
 	size_t			nr_waiting;
+	size_t			failed;
+	uint8_t			(*told)[CS_OBJECT_ID_LEN];
+	size_t			nr_told;
 	size_t			under_way;
 	bool			seen;
 	unsigned int		matches;
@@ -172,8 +192,15 @@ static int forward(const void *message, size_t len, void *arg)
 {
 	struct getting *getting = arg;
 
-	outbox_add(&getting->outbox, message, len);
-	return 0;
+	return outbox_add(&getting->outbox, message, len);
+}
+
+/* When they are taken nothing of them is here any more: the daemon has to have them for good. */
+static int forwarded(void *arg)
+{
+	struct getting *getting = arg;
+
+	return getting->outbox.list ? outbox_flush(&getting->outbox, true) : 0;
 }
 
 /* --- Who sent it --- */
@@ -340,6 +367,7 @@ static void read_cursor(struct getting *getting)
 	cursor = json_string_value(json_object_get(json, "cursor"));
 	if (address && cursor && !strcmp(address, getting->address))
 		snprintf(getting->cursor, sizeof(getting->cursor), "%s", cursor);
+	memcpy(getting->saved, getting->cursor, sizeof(getting->saved));
 	json_decref(json);
 	free(text);
 }
@@ -351,9 +379,6 @@ static void sync_all(struct getting *getting)
 	json_t *json;
 	char *text;
 
-	/* what is to be sent on is not here any more when it was taken */
-	if (getting->outbox.list)
-		outbox_flush(&getting->outbox, true);
 	if (cs_get_sync(getting->get, &error))
 		args_die(getting->args, "%s", error.text);
 	getting->unsynced = 0;
@@ -364,6 +389,7 @@ static void sync_all(struct getting *getting)
 	if (!text)
 		args_die(getting->args, "out of memory");
 	home_write(getting->args, getting->cursor_path, text, strlen(text));
+	memcpy(getting->saved, getting->cursor, sizeof(getting->saved));
 	free(text);
 	json_decref(json);
 	if (getting->remove)
@@ -375,7 +401,8 @@ static void open_all(struct getting *getting)
 	static const uint8_t somewhere[CS_ADDR_LEN] = { 0xfd, [15] = 1 };
 	char path[PATH_MAX], name[64], hex[2 * CS_FINGERPRINT_LEN + 1];
 	struct cs_get_options options = { .delivered = delivered, .note = note,
-					  .forward = forward, .arg = getting };
+					  .forward = forward, .forwarded = forwarded,
+					  .arg = getting };
 	struct cs_error error = { "" };
 	struct cs_card card;
 	size_t len;
@@ -396,13 +423,14 @@ static void open_all(struct getting *getting)
 	find_address(getting);
 	options.state = path;
 	options.key = getting->private;
+	/* what could not be sent on the last time is tried at once */
+	getting->outbox = (struct outbox){ .cli = getting->cli, .args = getting->args,
+					   .hops = CS_HOPS_UNLIMITED, .others = true };
 	if (cs_get_open(&getting->get, &options, time(NULL), &error))
 		args_die(getting->args, "%s", error.text);
 	read_cursor(getting);
 	getting->delivered = home_read(getting->args, getting->delivered_path, DELIVERED_MAX,
 				       &len);
-	getting->outbox = (struct outbox){ .cli = getting->cli, .args = getting->args,
-					   .hops = CS_HOPS_UNLIMITED };
 }
 
 static void close_all(struct getting *getting)
@@ -410,6 +438,7 @@ static void close_all(struct getting *getting)
 	cs_get_close(getting->get);
 	cs_private_free(getting->private);
 	free(getting->waiting);
+	free(getting->told);
 	free(getting->delivered);
 	json_decref(getting->list);
 	ingested_free(&getting->read);
@@ -478,6 +507,10 @@ static void fetch_store(struct getting *getting)
 /* Reads what is new, there or here. */
 static void fetch(struct getting *getting)
 {
+	/* what found no room the last time comes again; there may be some now */
+	if (getting->full)
+		memcpy(getting->cursor, getting->saved, sizeof(getting->cursor));
+	getting->full = false;
 	if (getting->from)
 		ingested_each(getting->args, &getting->read, getting->address,
 			      /* what was read before and is to be removed is read again */
@@ -534,7 +567,7 @@ static int note_object(const struct cs_get_object *object, void *arg)
 {
 	struct getting *getting = arg;
 	char id[ID_DIGITS + 1];
-	void *more;
+	struct waiting *more;
 
 	cs_hex(id, object->id, CS_OBJECT_ID_LEN);
 	if (strncmp(id, getting->id, strlen(getting->id)))
@@ -549,8 +582,20 @@ static int note_object(const struct cs_get_object *object, void *arg)
 	if (!more)
 		return -ENOMEM;
 	getting->waiting = more;
-	memcpy(getting->waiting[getting->nr_waiting++], object->id, CS_OBJECT_ID_LEN);
+	more += getting->nr_waiting;
+	memcpy(more->id, object->id, CS_OBJECT_ID_LEN);
+	more->created = object->created;
+	more->nth = getting->nr_waiting++;
 	return 0;
+}
+
+static int compare_age(const void *a, const void *b)
+{
+	const struct waiting *x = a, *y = b;
+
+	if (x->created != y->created)
+		return x->created < y->created ? -1 : 1;
+	return x->nth > y->nth ? -1 : x->nth < y->nth;
 }
 
 static void look(struct getting *getting)
@@ -564,15 +609,40 @@ static void look(struct getting *getting)
 	getting->seen |= getting->matches > 0;
 }
 
+/* One that can't be delivered is in nobody's way, and is tried again; it is told once. */
+static void tell_failed(struct getting *getting, const uint8_t id[CS_OBJECT_ID_LEN],
+			const char *why)
+{
+	void *more;
+	size_t i;
+
+	getting->failed++;
+	for (i = 0; i < getting->nr_told; i++)
+		if (!memcmp(getting->told[i], id, CS_OBJECT_ID_LEN))
+			return;
+	fflush(stdout);
+	fprintf(stderr, "%s: %s: %s\n", args_program, getting->args->where, why);
+	more = realloc(getting->told, (getting->nr_told + 1) * sizeof(*getting->told));
+	if (!more)
+		args_die(getting->args, "out of memory");
+	getting->told = more;
+	memcpy(getting->told[getting->nr_told++], id, CS_OBJECT_ID_LEN);
+}
+
+/* The oldest first: of several of one name the newest is what --replace leaves. */
 static void deliver_waiting(struct getting *getting)
 {
 	struct cs_error error = { "" };
 	size_t i;
 
+	getting->failed = 0;
+	if (getting->nr_waiting)
+		qsort(getting->waiting, getting->nr_waiting, sizeof(*getting->waiting),
+		      compare_age);
 	for (i = 0; i < getting->nr_waiting; i++)
-		if (cs_get_deliver(getting->get, getting->waiting[i], getting->out,
+		if (cs_get_deliver(getting->get, getting->waiting[i].id, getting->out,
 				   getting->replace, &error))
-			args_die(getting->args, "%s", error.text);
+			tell_failed(getting, getting->waiting[i].id, error.text);
 }
 
 /* Was the object that is wanted delivered by an earlier run? */
@@ -674,16 +744,17 @@ static int get(struct cli *cli, struct args *args)
 		sleep(WAIT_SECONDS);
 	}
 	if (cli->json) {
-		result = json_pack("{s:i, s:I}", "delivered", getting.count, "under_way",
-				   (json_int_t)getting.under_way);
+		result = json_pack("{s:i, s:I, s:I}", "delivered", getting.count, "under_way",
+				   (json_int_t)getting.under_way, "failed",
+				   (json_int_t)getting.failed);
 		print_json(cli, result);
 		json_decref(result);
 	}
 	flush_output();
-	if (!getting.count)
+	if (!getting.count && !getting.failed)
 		say_why_not(&getting);
 	close_all(&getting);
-	return getting.count ? EXIT_YES : EXIT_NO;
+	return getting.failed ? EXIT_TROUBLE : getting.count ? EXIT_YES : EXIT_NO;
 }
 
 static int inbox(struct cli *cli, struct args *args)

@@ -3,8 +3,10 @@
  * Messages on their way to the daemon: as many in a request as fit, one request after the other. A
  * daemon whose device takes no more at the moment is asked again with what is left.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/crowdshare.h"
@@ -46,54 +48,115 @@ static void pace(struct outbox *outbox)
 	outbox->due = (outbox->due > now - 0.1 ? outbox->due : now) + outbox->bytes / outbox->rate;
 }
 
-__attribute__((noreturn))
-static void refused(const struct outbox *outbox, const json_t *refusal)
+static void tell(const struct outbox *outbox, const char *text)
 {
-	const char *error = json_string_value(json_object_get(refusal, "error"));
-	char text[512];
-
-	snprintf(text, sizeof(text), "%s", error ? error : "refused without a reason");
-	clean_text(text);
 	fflush(stdout);
-	fprintf(stderr, "%s: %s: a message was refused: %s\n", args_program,
-		outbox->args->where, text);
-	exit(EXIT_NO);
+	fprintf(stderr, "%s: %s: %s\n", args_program, outbox->args->where, text);
+}
+
+/* Would it be refused whenever it came? */
+static bool is_for_good(const json_t *refusal)
+{
+	const char *reason = json_string_value(json_object_get(refusal, "reason"));
+
+	return reason && strcmp(reason, "full") && strcmp(reason, "failed");
+}
+
+/* What was refused: 0, if it is left out. */
+static int refused(const struct outbox *outbox, const json_t *refusals, struct cs_error *error)
+{
+	const json_t *refusal;
+	const char *text;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(refusals, i, refusal) {
+		text = json_string_value(json_object_get(refusal, "error"));
+		if (!outbox->others || !is_for_good(refusal))
+			rc = CLI_REFUSED;
+		if (!i || rc)
+			cs_error_set(error, 0, "a message was refused: %s",
+				     text ? text : "refused without a reason");
+		if (rc)
+			break;
+	}
+	clean_text(error->text);
+	if (i && !rc)
+		tell(outbox, error->text);
+	return rc;
 }
 
 /* One request; tells how many of its messages were taken. */
-static size_t ask(struct outbox *outbox, bool sync)
+static int ask(struct outbox *outbox, bool sync, size_t *taken, struct cs_error *error)
 {
 	json_t *request = request_new("put"), *result;
-	size_t taken, count = json_array_size(outbox->list);
-	const json_t *refusals;
+	size_t count = json_array_size(outbox->list);
+	unsigned int absence = outbox->cli->absence;
+	int rc;
 
 	request_put(request, "messages", json_incref(outbox->list));
 	request_put(request, "hops", json_integer(outbox->hops));
 	if (sync)
 		request_put(request, "sync", json_true());
-	result = cli_ask(outbox->cli, outbox->args, request);
-	refusals = json_object_get(result, "refused");
-	if (json_array_size(refusals))
-		refused(outbox, json_array_get(refusals, 0));
-	taken = json_integer_value(json_object_get(result, "taken"));
-	if (!json_is_integer(json_object_get(result, "taken")) || taken > count ||
-	    (taken < count && !json_is_true(json_object_get(result, "busy"))))
-		args_die(outbox->args, "crowdshared does not say what became of messages");
+	if (outbox->others)
+		outbox->cli->absence = 0;
+	rc = cli_try(outbox->cli, request, &result, error);
+	outbox->cli->absence = absence;
+	if (rc)
+		return rc;
+	rc = refused(outbox, json_object_get(result, "refused"), error);
+	*taken = json_integer_value(json_object_get(result, "taken"));
+	if (!rc && (!json_is_integer(json_object_get(result, "taken")) || *taken > count ||
+		    (*taken < count && !json_is_true(json_object_get(result, "busy")))))
+		rc = cs_error_set(error, -EPROTO,
+				  "crowdshared does not say what became of messages");
 	json_decref(result);
-	return taken;
+	return rc;
+}
+
+static void empty(struct outbox *outbox)
+{
+	json_decref(outbox->list);
+	outbox->list = NULL;
+	outbox->chars = 0;
+	outbox->bytes = 0;
+}
+
+/* Ends the program, or tells why what is of others waits. */
+static int trouble(struct outbox *outbox, int rc, const struct cs_error *error)
+{
+	struct cs_error text;
+
+	if (!outbox->others && rc < 0)
+		args_die(outbox->args, "%s", error->text);
+	if (!outbox->others) {
+		tell(outbox, error->text);
+		exit(EXIT_NO);
+	}
+	cs_error_set(&text, rc, "what is to be sent on has to wait: %.400s", error->text);
+	if (!outbox->told)
+		tell(outbox, text.text);
+	outbox->told = true;
+	empty(outbox);
+	return rc;
 }
 
 /**
  * outbox_flush() - have the daemon take what is in the outbox
- * @outbox: the outbox
+ * @outbox: the outbox; empty afterwards
  * @sync: return when that, and all before, is on the disk
  *
- * Ends the program when a message is refused.
+ * Ends the program when a message is refused, or when there is no daemon, unless messages are of
+ * others.
+ *
+ * Return: 0; otherwise nobody has what was in it.
  */
-void outbox_flush(struct outbox *outbox, bool sync)
+int outbox_flush(struct outbox *outbox, bool sync)
 {
 	double patience = seconds_now() + BUSY_PATIENCE;
+	struct cs_error error = { "" };
 	size_t taken;
+	int rc;
 
 	if (!outbox->list)
 		outbox->list = json_array();
@@ -101,21 +164,23 @@ void outbox_flush(struct outbox *outbox, bool sync)
 		args_die(outbox->args, "out of memory");
 	pace(outbox);
 	do {
-		taken = ask(outbox, sync);
+		rc = ask(outbox, sync, &taken, &error);
+		if (rc)
+			return trouble(outbox, rc, &error);
 		if (taken)
 			patience = seconds_now() + BUSY_PATIENCE;
 		for (; taken; taken--)
 			json_array_remove(outbox->list, 0);
 		if (json_array_size(outbox->list))
 			wait_seconds(BUSY_SECONDS);
-		if (json_array_size(outbox->list) && seconds_now() > patience)
-			args_die(outbox->args, "crowdshared has taken nothing for %d seconds: its "
-				 "device is busy", BUSY_PATIENCE);
+		if (json_array_size(outbox->list) && seconds_now() > patience) {
+			rc = cs_error_set(&error, -EBUSY, "crowdshared has taken nothing for %d "
+					  "seconds: its device is busy", BUSY_PATIENCE);
+			return trouble(outbox, rc, &error);
+		}
 	} while (json_array_size(outbox->list));
-	json_decref(outbox->list);
-	outbox->list = NULL;
-	outbox->chars = 0;
-	outbox->bytes = 0;
+	empty(outbox);
+	return 0;
 }
 
 /**
@@ -123,15 +188,25 @@ void outbox_flush(struct outbox *outbox, bool sync)
  * @outbox: the outbox; what was in it goes to the daemon when it is full
  * @message: header and payload
  * @len: their bytes
+ *
+ * Return: 0; otherwise, as for outbox_flush(), nobody has it.
  */
-void outbox_add(struct outbox *outbox, const void *message, size_t len)
+int outbox_add(struct outbox *outbox, const void *message, size_t len)
 {
 	size_t chars = CS_BASE64_LEN(len) + 3;
-	char *text = malloc(CS_BASE64_LEN(len) + 1);
+	char *text;
+	int rc = 0;
 
+	if (outbox->others && chars > CONTROL_REQUEST_MAX - HEAD) {
+		tell(outbox, "a message is too long for this node, and is not sent on");
+		return 0;
+	}
 	if (outbox->list && (outbox->chars + chars > CONTROL_REQUEST_MAX - HEAD ||
 			     json_array_size(outbox->list) == MESSAGES_MAX))
-		outbox_flush(outbox, false);
+		rc = outbox_flush(outbox, false);
+	if (rc)
+		return rc;
+	text = malloc(CS_BASE64_LEN(len) + 1);
 	if (!outbox->list)
 		outbox->list = json_array();
 	if (!text || !outbox->list)
@@ -142,4 +217,5 @@ void outbox_add(struct outbox *outbox, const void *message, size_t len)
 	free(text);
 	outbox->chars += chars;
 	outbox->bytes += len;
+	return 0;
 }

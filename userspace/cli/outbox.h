@@ -20,6 +20,9 @@ struct cli;
  * @args: for error messages
  * @hops: that they get
  * @rate: bytes a second, 0: as fast as the daemon takes them
+ * @others: messages are of others, who may have made anything: what is refused for good is told and
+ *	left out, and whatever else is wrong is told once and does not end the program
+ * @told: it was
  * @list: those of the next request, in base64
  * @chars: of that request, about
  * @bytes: of the messages in @list
@@ -30,14 +33,16 @@ struct outbox {
 	const struct args	*args;
 	unsigned int		hops;
 	double			rate;
+	bool			others;
+	bool			told;
 	json_t			*list;
 	size_t			chars;
 	size_t			bytes;
 	double			due;
 };
 
-void outbox_add(struct outbox *outbox, const void *message, size_t len);
-void outbox_flush(struct outbox *outbox, bool sync);
+int outbox_add(struct outbox *outbox, const void *message, size_t len);
+int outbox_flush(struct outbox *outbox, bool sync);
 double seconds_now(void);
 
 #endif /* CROWDSHARE_OUTBOX_H */

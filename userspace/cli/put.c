@@ -40,10 +40,10 @@ static const char usage[] =
 	"and prints the id of the object. CARD is a file as 'crowdshare id export' prints it; if\n"
 	"it has the card of a provider, too, that one is told who sends, signed with your\n"
 	"sender's key if there is one ('crowdshare id new --role sender'). TIME is such as\n"
-	"90min, 12h (if not given) or 3d; N% is how much is sent besides, so that as much may\n"
-	"be lost (20%). POINTS are what a provider is paid per MiB at most. --replicas and\n"
-	"--wait have it wait until N peers (3) have signed to hold all of it, or it was\n"
-	"delivered, but at most for a time (as long as it lives).\n";
+	"90min, 12h (if not given) or 3d, at most 30d; N% is how much is sent besides, so that\n"
+	"as much may be lost (20%). POINTS are what a provider is paid per MiB at most.\n"
+	"--replicas and --wait have it wait until N peers (3) have signed to hold all of it, or\n"
+	"it was delivered, but at most for a time (as long as it lives).\n";
 
 /**
  * struct words - what the command line says
@@ -426,9 +426,12 @@ static void fill_options(struct putting *putting, struct cs_put_options *options
 	sender->account = words->account;
 	find_sender(putting, sender, served);
 	if (words->lifetime && (value_time(words->lifetime, &options->lifetime) ||
-				!options->lifetime || options->lifetime > INT32_MAX))
+				!options->lifetime))
 		args_die(args, "--lifetime '%s' is not a time such as 90min, 12h or 3d",
 			 words->lifetime);
+	if (options->lifetime > CS_LIFETIME_MAX)
+		args_die(args, "--lifetime '%s': at most %d days, or every recipient would "
+			 "refuse it", words->lifetime, CS_LIFETIME_MAX / 86400);
 	options->to = hop_of(&putting->to);
 	options->via = via;
 	options->nr_via = words->nr_via;

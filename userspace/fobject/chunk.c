@@ -153,6 +153,7 @@ void cs_chunk_drop(struct cs_get *get, struct chunk *chunk, bool now)
 	if (get->latest == chunk)
 		get->latest = NULL;
 	get->nr_chunks--;
+	free(chunk->ids);
 	free(chunk);
 }
 
@@ -182,6 +183,21 @@ static int keep(struct cs_get *get, struct chunk *chunk, const uint8_t *message,
 	return 0;
 }
 
+/* Remembers a message of a stranger that is about to be counted. */
+static int remember(struct chunk *chunk, const struct cs_message *parsed)
+{
+	unsigned int have = chunk->have;
+	uint8_t (*ids)[CS_SEEN_KEY_LEN] = chunk->ids;
+
+	if (!(have & (have - 1))) /* there is room up to a power of two */
+		ids = realloc(ids, (have ? 2 * have : 1) * sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	memcpy(ids[have], parsed->digest, sizeof(*ids));
+	chunk->ids = ids;
+	return 0;
+}
+
 static void count(struct cs_get *get, struct chunk *chunk, const struct cs_message *parsed)
 {
 	if (!chunk->object)
@@ -195,19 +211,16 @@ static void count(struct cs_get *get, struct chunk *chunk, const struct cs_messa
 }
 
 /**
- * cs_chunk_has() - is this very message in memory?
- * @chunk: that it is of, by what it says
+ * cs_chunk_has() - is this very message there, in memory or spooled?
+ * @chunk: a stranger's, that it is of, by what it says
  * @parsed: the message; its digest need not be verified
- *
- * What is spooled is not looked at: then it will be there twice.
  */
 bool cs_chunk_has(const struct chunk *chunk, const struct cs_message *parsed)
 {
-	const struct slice *slice;
+	unsigned int i;
 
-	for (slice = chunk->slices; slice; slice = slice->next)
-		if (slice->index == parsed->index &&
-		    !memcmp(slice->message, parsed->digest, CS_DIGEST_LEN))
+	for (i = 0; i < chunk->have && chunk->counts[parsed->index]; i++)
+		if (!memcmp(chunk->ids[i], parsed->digest, sizeof(*chunk->ids)))
 			return true;
 	return false;
 }
@@ -249,6 +262,8 @@ enum cs_get_result cs_chunk_add(struct cs_get *get, struct chunk *chunk, const u
 		if (cs_chunk_has(chunk, parsed))
 			return CS_GET_DUPLICATE;
 		if (chunk->counts[parsed->index] == VARIANTS_MAX)
+			return CS_GET_FORGED;
+		if (remember(chunk, parsed))
 			return CS_GET_FULL;
 	}
 	if (keep(get, chunk, message, len, parsed, false))
@@ -353,8 +368,8 @@ static int restore(struct cs_get *get, const struct chunk *chunk)
  * @chunk: is dropped when that is done
  * @error: gets the reason of a failure
  *
- * Return: 1 if it was restored, 0 if not yet, -EBADMSG if it makes no sense, and then it is
- * dropped; another negative errno: it may succeed later.
+ * Return: 1 if it was restored, 0 if not yet, or its object is stuck; -EBADMSG if it makes no
+ * sense, and then it is dropped; another negative errno: it may succeed later.
  */
 int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *error)
 {
@@ -363,7 +378,7 @@ int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *er
 	size_t len = chunk->key.length;
 	int rc = 0;
 
-	if (chunk->have < chunk->key.k)
+	if (chunk->have < chunk->key.k || object->stuck)
 		return 0;
 	if (chunk->nr_resident < chunk->have) {
 		rc = fetch(get, chunk);
@@ -379,7 +394,7 @@ int cs_chunk_decode(struct cs_get *get, struct chunk *chunk, struct cs_error *er
 		return cs_error_set(error, rc, "can't restore a chunk: %s", strerror(-rc));
 	rc = cs_object_put(get, object, number, len, error);
 	if (rc && rc != -EBADMSG)
-		return rc;
+		return object->stuck ? 0 : rc;
 	cs_chunk_drop(get, chunk, rc);
 	if (rc)
 		cs_object_finish(get, object, NULL); /* the error is that of the chunk */
@@ -420,6 +435,8 @@ static void adopt(struct cs_get *get, struct chunk *chunk, struct object *object
 	TAILQ_REMOVE(&get->strangers, chunk, owned);
 	TAILQ_INSERT_TAIL(&get->known, chunk, owned);
 	get->strange_bytes -= bytes_of(chunk);
+	free(chunk->ids);
+	chunk->ids = NULL;
 	chunk->object = object;
 	chunk->number = number;
 	sift(get, chunk);
@@ -608,7 +625,12 @@ static void count_spool(struct cs_get *get, struct chunk *chunk, FILE *file)
 		if (!good && !chunk->object)
 			break;
 		chunk->spooled += len;
-		if (good && chunk->counts[parsed.index] < (chunk->object ? 1 : VARIANTS_MAX))
+		if (chunk->object)
+			good = good && !chunk->counts[parsed.index];
+		else
+			good = chunk->counts[parsed.index] < VARIANTS_MAX &&
+			       !cs_chunk_has(chunk, &parsed) && !remember(chunk, &parsed);
+		if (good)
 			count(get, chunk, &parsed);
 	}
 	if (ftruncate(fileno(file), chunk->spooled))

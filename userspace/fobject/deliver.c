@@ -34,8 +34,23 @@
 #include "lib/name.h"
 
 #define NAMES_MAX	10000
-#define TWINS_MAX	100	/* names in a directory that are the same when they are cleaned */
+#define TWINS_MAX	100	/* so many names are tried one after the other for an entry */
+#define RENAMED_MAX	256	/* directories that can't have their names */
 #define DEPTH_LIMIT	(2 * CS_DEPTH_MAX)
+
+/**
+ * struct renamed - a directory whose name, when it is cleaned, is that of a file
+ * @next: another one
+ * @path: of it, in the manifest
+ * @len: bytes of @path
+ * @name: that it has instead
+ */
+struct renamed {
+	struct renamed	*next;
+	const uint8_t	*path;
+	size_t		len;
+	char		name[CS_NAME_MAX + 1];
+};
 
 /**
  * struct delivery - an object on its way out
@@ -46,6 +61,11 @@
  * @path: of that, with no symbolic links
  * @beside: hidden name under which it is made there
  * @name: that it is to have
+ * @manifest: of a directory
+ * @manifest_len: its bytes
+ * @nth: which entry of that is being made
+ * @renamed: directories in it that have other names
+ * @nr_renamed: their number
  * @error: gets the reason of a failure
  */
 struct delivery {
@@ -56,6 +76,11 @@ struct delivery {
 	char		path[PATH_MAX];
 	char		beside[FILE_NAME_LEN];
 	char		name[CS_NAME_MAX + 1];
+	uint8_t		*manifest;
+	size_t		manifest_len;
+	uint64_t	nth;
+	struct renamed	*renamed;
+	unsigned int	nr_renamed;
 	struct cs_error	*error;
 };
 
@@ -145,21 +170,39 @@ static int copy(struct delivery *delivery, int to, uint64_t offset, uint64_t siz
 	return ftruncate(to, size) ? -errno : 0;
 }
 
-/* A path of a manifest as it is created: each name cleaned. */
-static void clean_path(const struct cs_entry *entry, char path[PATH_MAX])
+static const struct renamed *find_renamed(const struct delivery *delivery, const uint8_t *path,
+					  size_t len)
+{
+	const struct renamed *renamed = delivery->renamed;
+
+	while (renamed && (renamed->len != len || memcmp(renamed->path, path, len)))
+		renamed = renamed->next;
+	return renamed;
+}
+
+/* A path of a manifest as it is created: each name cleaned; false: it is too long. */
+static bool clean_path(const struct delivery *delivery, const struct cs_entry *entry,
+		       char path[PATH_MAX])
 {
 	const uint8_t *p = entry->path, *slash;
 	size_t left = entry->path_len, len;
+	const struct renamed *renamed;
 	char name[CS_NAME_MAX + 1];
 	char *to = path;
 
 	for (;;) {
 		slash = memchr(p, '/', left);
 		len = slash ? (size_t)(slash - p) : left;
-		cs_name_clean(name, p, len, true);
+		renamed = find_renamed(delivery, entry->path, p + len - entry->path);
+		if (renamed)
+			strcpy(name, renamed->name);
+		else
+			cs_name_clean(name, p, len, true);
+		if (to - path + strlen(name) + 2 > PATH_MAX)
+			return false;
 		to = stpcpy(to, name);
 		if (!slash)
-			return;
+			return true;
 		*to++ = '/';
 		p += len + 1;
 		left -= len + 1;
@@ -191,16 +234,23 @@ static int set_time(int fd, const struct cs_entry *entry)
 	return futimens(fd, times) ? -errno : 0;
 }
 
+/* Another name for the entry that is being made; the last one that is tried no other entry gets. */
+static void number_name(const struct delivery *delivery, char other[CS_FILE_NAME_MAX + 1],
+			const char *name, unsigned int i)
+{
+	cs_name_number(other, name, i < TWINS_MAX ? i : TWINS_MAX + delivery->nth);
+}
+
 /* A new file in a directory; if there is one of this name, under another. */
-static int create(int parent, const char *name, mode_t mode)
+static int create(const struct delivery *delivery, int parent, const char *name, mode_t mode)
 {
 	char other[CS_FILE_NAME_MAX + 1];
 	unsigned int i;
 	int fd;
 
 	fd = open_beneath(parent, name, O_WRONLY | O_CREAT | O_EXCL, mode);
-	for (i = 2; fd < 0 && errno == EEXIST && i < TWINS_MAX; i++) {
-		cs_name_number(other, name, i);
+	for (i = 2; fd < 0 && errno == EEXIST && i <= TWINS_MAX; i++) {
+		number_name(delivery, other, name, i);
 		fd = open_beneath(parent, other, O_WRONLY | O_CREAT | O_EXCL, mode);
 	}
 	return fd < 0 ? -errno : fd;
@@ -209,7 +259,7 @@ static int create(int parent, const char *name, mode_t mode)
 static int make_file(struct delivery *delivery, int parent, const char *name,
 		     const struct cs_entry *entry, uint64_t offset)
 {
-	int fd = create(parent, name, entry->mode | 0600), rc;
+	int fd = create(delivery, parent, name, entry->mode | 0600), rc;
 
 	if (fd < 0)
 		return fd;
@@ -221,7 +271,7 @@ static int make_file(struct delivery *delivery, int parent, const char *name,
 }
 
 /* A directory; names that became the same when they were cleaned share it. */
-static int make_directory(int parent, const char *name)
+static int make_or_share(int parent, const char *name)
 {
 	struct stat st;
 
@@ -234,6 +284,50 @@ static int make_directory(int parent, const char *name)
 	return S_ISDIR(st.st_mode) ? 0 : -EEXIST;
 }
 
+/* Does the manifest say of a directory that it is a file, before? */
+static bool is_file_too(const struct delivery *delivery, const struct cs_entry *directory)
+{
+	struct cs_manifest_reader reader;
+	struct cs_entry entry;
+	int rc;
+
+	rc = cs_manifest_open(&reader, CS_KIND_DIRECTORY, delivery->manifest,
+			      delivery->manifest_len, NULL);
+	while (!rc && cs_manifest_next(&reader, &entry, NULL) > 0 && reader.next < delivery->nth)
+		if (entry.type == CS_ENTRY_FILE && entry.path_len == directory->path_len &&
+		    !memcmp(entry.path, directory->path, entry.path_len))
+			return true;
+	return false;
+}
+
+/* If there is a file of this name, under another, which holds for all that is in it. */
+static int make_directory(struct delivery *delivery, int parent, const char *name,
+			  const struct cs_entry *entry)
+{
+	struct renamed *renamed;
+	unsigned int i;
+	int rc;
+
+	rc = make_or_share(parent, name);
+	if (rc != -EEXIST || delivery->nr_renamed == RENAMED_MAX)
+		return rc;
+	if (is_file_too(delivery, entry))
+		return -EBADMSG;
+	renamed = calloc(1, sizeof(*renamed));
+	if (!renamed)
+		return -ENOMEM;
+	for (i = 2; rc == -EEXIST && i <= TWINS_MAX; i++) {
+		number_name(delivery, renamed->name, name, i);
+		rc = make_or_share(parent, renamed->name);
+	}
+	renamed->path = entry->path;
+	renamed->len = entry->path_len;
+	renamed->next = delivery->renamed;
+	delivery->renamed = renamed;
+	delivery->nr_renamed++;
+	return rc;
+}
+
 /* What stands in the manifest, below @root. */
 static int make_entry(struct delivery *delivery, int root, const struct cs_entry *entry,
 		      uint64_t offset)
@@ -244,18 +338,19 @@ static int make_entry(struct delivery *delivery, int root, const struct cs_entry
 
 	if (!entry->path_len)
 		return 0; /* the directory itself */
-	clean_path(entry, path);
+	if (!clean_path(delivery, entry, path))
+		return -ENAMETOOLONG;
 	parent = open_parent(root, path, &name);
 	if (parent < 0)
 		rc = -errno;
 	else if (entry->type == CS_ENTRY_DIRECTORY)
-		rc = make_directory(parent, name);
+		rc = make_directory(delivery, parent, name, entry);
 	else
 		rc = make_file(delivery, parent, name, entry, offset);
 	if (parent >= 0)
 		close(parent);
 	/* it names a file where it says that a directory is, or no directory before its files */
-	return rc == -ENOENT || rc == -ENOTDIR || rc == -EEXIST || rc == -ELOOP ? -EBADMSG : rc;
+	return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP ? -EBADMSG : rc;
 }
 
 /* Permissions and times of directories, when all is in them. */
@@ -266,8 +361,8 @@ static int finish_entry(struct delivery *delivery, int root, const struct cs_ent
 
 	if (entry->type != CS_ENTRY_DIRECTORY)
 		return 0;
-	if (entry->path_len)
-		clean_path(entry, path);
+	if (entry->path_len && !clean_path(delivery, entry, path))
+		return -ENAMETOOLONG;
 	fd = open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return -errno;
@@ -280,47 +375,53 @@ static int finish_entry(struct delivery *delivery, int root, const struct cs_ent
 }
 
 /* All entries, in two passes. */
-static int fill_tree(struct delivery *delivery, int root, const uint8_t *manifest, size_t len)
+static int fill_tree(struct delivery *delivery, int root)
 {
+	const size_t len = delivery->manifest_len;
 	struct cs_manifest_reader reader;
+	struct renamed *renamed;
 	struct cs_entry entry;
 	uint64_t offset = 0;
 	int rc;
 
-	rc = cs_manifest_open(&reader, CS_KIND_DIRECTORY, manifest, len, NULL);
+	rc = cs_manifest_open(&reader, CS_KIND_DIRECTORY, delivery->manifest, len, NULL);
 	while (!rc && cs_manifest_next(&reader, &entry, NULL) > 0) {
+		delivery->nth = reader.next;
 		rc = make_entry(delivery, root, &entry, offset);
 		offset += entry.size;
 	}
 	if (!rc)
-		rc = cs_manifest_open(&reader, CS_KIND_DIRECTORY, manifest, len, NULL);
+		rc = cs_manifest_open(&reader, CS_KIND_DIRECTORY, delivery->manifest, len, NULL);
 	while (!rc && cs_manifest_next(&reader, &entry, NULL) > 0)
 		rc = finish_entry(delivery, root, &entry);
+	while ((renamed = delivery->renamed)) {
+		delivery->renamed = renamed->next;
+		free(renamed);
+	}
 	return rc;
 }
 
 static int make_tree(struct delivery *delivery)
 {
-	uint8_t *manifest = NULL;
 	int root = -1, rc;
 	struct stat st;
-	size_t len;
 
 	if (fstat(delivery->whole, &st))
 		return -errno;
-	rc = cs_object_manifest(delivery->whole, st.st_size, &manifest, &len);
+	rc = cs_object_manifest(delivery->whole, st.st_size, &delivery->manifest,
+				&delivery->manifest_len);
 	if (!rc && mkdirat(delivery->out, delivery->beside, 0700))
 		rc = -errno;
 	if (!rc) {
 		root = openat(delivery->out, delivery->beside,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		rc = root < 0 ? -errno : fill_tree(delivery, root, manifest, len);
+		rc = root < 0 ? -errno : fill_tree(delivery, root);
 	}
 	if (!rc && syncfs(root))
 		rc = -errno;
 	if (root >= 0)
 		close(root);
-	free(manifest);
+	free(delivery->manifest);
 	return rc;
 }
 

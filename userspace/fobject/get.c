@@ -415,15 +415,18 @@ enum cs_get_result cs_get_take(struct cs_get *get, const void *message, size_t l
 	return result;
 }
 
-/* Chunks that could not be restored, because the disk was full, and may be now. */
+/* Chunks that could not be restored, because the disk was full, or sent on, and may be now. */
 static int decode_again(struct cs_get *get, struct cs_error *error)
 {
+	struct object *object;
 	struct chunk *chunk;
 	int rc = 0;
 
+	for (object = get->objects; object; object = object->next)
+		object->stuck = false;
 	for (;;) {
 		TAILQ_FOREACH(chunk, &get->known, owned)
-			if (chunk->have >= chunk->key.k)
+			if (chunk->have >= chunk->key.k && !chunk->object->stuck)
 				break;
 		if (!chunk)
 			return 0;

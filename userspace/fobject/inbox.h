@@ -46,6 +46,7 @@
 #define RECENT_MAX	32
 #define UNLINKS_MAX	1024
 #define INDEX_MAX	(1 << 24)	/* chunks of content of an object: 4 TB with usual frames */
+#define HAVE_MAX	(INDEX_MAX / 8)	/* bytes that say which are there */
 #define ID_DIGITS	(2 * CS_OBJECT_ID_LEN)
 #define FILE_NAME_LEN	96		/* of a file in the state directory */
 
@@ -91,6 +92,7 @@ struct chunk_key {
  * @memory: bytes of them
  * @spooled: bytes in its spool file
  * @have: of a known object: slices that are there, in memory or spooled; of a stranger: messages
+ * @ids: of a stranger: where their digests begin, in memory or not, so that none counts twice
  * @counts: how many of them for each index
  */
 struct chunk {
@@ -106,6 +108,7 @@ struct chunk {
 	size_t			memory;
 	uint64_t		spooled;
 	unsigned int		have;
+	uint8_t			(*ids)[CS_SEEN_KEY_LEN];
 	uint8_t			counts[];
 };
 
@@ -118,8 +121,7 @@ TAILQ_HEAD(chunk_list, chunk);
  * @cipher: its keys
  * @envelope: without the secret
  * @chunk_id: of the envelope: under that it is remembered when it is finished
- * @have: a bit for each chunk of content that is there
- * @have_room: bytes of @have
+ * @have: a bit for each chunk of content that is there, NULL: none is
  * @count: bits that are set
  * @highest: index of the highest one
  * @last: index of the last chunk, UINT64_MAX: not known
@@ -127,6 +129,7 @@ TAILQ_HEAD(chunk_list, chunk);
  * @size: bytes of the part
  * @fd: of the part; -1: none yet, or it is whole
  * @failed: why it will never be whole; empty: it may
+ * @stuck: what it holds could not be sent on; cs_get_sync() tries it again
  * @dirty: @have is not on the disk as it is here
  * @settled: it is whole and verified, and has the name that says so
  * @ready: and is as it will appear
@@ -142,7 +145,6 @@ struct object {
 	struct cs_envelope	envelope;
 	uint8_t			chunk_id[CS_CHUNK_ID_LEN];
 	uint8_t			*have;
-	size_t			have_room;
 	uint64_t		count;
 	uint64_t		highest;
 	uint64_t		last;
@@ -150,6 +152,7 @@ struct object {
 	uint64_t		size;
 	int			fd;
 	char			failed[256];
+	bool			stuck;
 	bool			dirty;
 	bool			settled;
 	bool			ready;
@@ -247,6 +250,7 @@ void cs_chunk_free_all(struct cs_get *get);
 struct object *cs_object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN], uint64_t *number,
 			    bool *finished);
 bool cs_object_bit(const struct object *object, uint64_t index);
+void cs_object_forget_bits(struct object *object);
 bool cs_object_has(const struct object *object, uint64_t number);
 bool cs_object_is_there(const struct cs_get *get, const struct object *object);
 int cs_object_open(struct cs_get *get, const uint8_t *message, size_t len,

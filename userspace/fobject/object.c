@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #define LIFETIME_MAX	(31 * 86400)	/* seconds: for so long it may have to be remembered */
 #define CLOCK_SET	1767225600	/* 2026-01-01, as in the kernel module */
 #define HAVE_MAGIC	"CSHAVE1\n"
+#define SPARSE_BYTES	4096
 
 /**
  * struct have_head - what stands before the bits in ID.have
@@ -97,7 +99,18 @@ struct object *cs_object_of(struct cs_get *get, const uint8_t id[CS_CHUNK_ID_LEN
 /** cs_object_bit() - is a chunk of content there? */
 bool cs_object_bit(const struct object *object, uint64_t index)
 {
-	return index / 8 < object->have_room && object->have[index / 8] & 1 << index % 8;
+	return object->have && index < INDEX_MAX && object->have[index / 8] & 1 << index % 8;
+}
+
+/**
+ * cs_object_forget_bits() - nobody asks any more which chunks are there
+ * @object: the object
+ */
+void cs_object_forget_bits(struct object *object)
+{
+	if (object->have)
+		munmap(object->have, HAVE_MAX);
+	object->have = NULL;
 }
 
 /**
@@ -115,19 +128,18 @@ bool cs_object_has(const struct object *object, uint64_t number)
 	return number >= INDEX_MAX || cs_object_bit(object, number);
 }
 
+/* Room for all, of which only pages with bits take memory: the first chunk may be the last one. */
 static int set_bit(struct object *object, uint64_t index)
 {
-	size_t room = object->have_room;
-	uint8_t *have;
+	uint8_t *have = object->have;
 
-	if (index / 8 >= room) {
-		room = 2 * (index / 8) + 64;
-		have = realloc(object->have, room);
-		if (!have)
+	if (!have) {
+		have = mmap(NULL, HAVE_MAX, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (have == MAP_FAILED)
 			return -ENOMEM;
-		memset(have + object->have_room, 0, room - object->have_room);
+		madvise(have, HAVE_MAX, MADV_NOHUGEPAGE); /* a kernel may have none anyway */
 		object->have = have;
-		object->have_room = room;
 	}
 	object->have[index / 8] |= 1 << index % 8;
 	object->count++;
@@ -135,6 +147,29 @@ static int set_bit(struct object *object, uint64_t index)
 		object->highest = index;
 	object->dirty = true;
 	return 0;
+}
+
+static bool is_zero(const uint8_t *data, size_t len)
+{
+	return !len || (!data[0] && !memcmp(data, data + 1, len - 1));
+}
+
+/* Zeros become holes. */
+static int write_sparse(int fd, const uint8_t *data, size_t len)
+{
+	bool hole = false;
+	int rc = 0;
+	size_t n;
+
+	for (; len && !rc; data += n, len -= n) {
+		n = len < SPARSE_BYTES ? len : SPARSE_BYTES;
+		hole = is_zero(data, n);
+		if (!hole)
+			rc = cs_file_write(fd, data, n);
+		else if (lseek(fd, n, SEEK_CUR) < 0)
+			rc = -errno;
+	}
+	return !rc && hole && ftruncate(fd, lseek(fd, 0, SEEK_CUR)) ? -errno : rc;
 }
 
 static int have_check(const struct have_head *head, const uint8_t *bits, size_t len,
@@ -177,7 +212,7 @@ int cs_object_write_state(struct cs_get *get, const char *name, const void *head
 		return -errno;
 	rc = cs_file_write(fd, head, head_len);
 	if (!rc)
-		rc = cs_file_write(fd, data, len);
+		rc = write_sparse(fd, data, len);
 	if (!rc && sync && fsync(fd))
 		rc = -errno;
 	if (close(fd) && !rc)
@@ -233,7 +268,7 @@ static void object_free(struct object *object)
 	EVP_MD_CTX_free(object->sha256);
 	if (object->fd >= 0)
 		close(object->fd);
-	free(object->have);
+	cs_object_forget_bits(object);
 	free(object);
 }
 
@@ -326,11 +361,53 @@ static unsigned int count_active(const struct cs_get *get)
 	return count;
 }
 
+static bool is_under_way(const struct cs_get *get, const struct object *object)
+{
+	const struct chunk *chunk;
+
+	TAILQ_FOREACH(chunk, &get->known, owned)
+		if (chunk->object == object)
+			return true;
+	return false;
+}
+
+/*
+ * Gives up an object that has no chunk yet: who sends nothing but envelopes is not to keep others
+ * out. The oldest one of which not even slices are there, or just the oldest one. It may begin
+ * again.
+ */
+static bool give_way(struct cs_get *get)
+{
+	struct object *object, *oldest = NULL;
+	bool idle = false;
+
+	for (object = get->objects; object; object = object->next) {
+		if (object->ready || object->count)
+			continue;
+		if (!is_under_way(get, object))
+			idle = true;
+		else if (idle)
+			continue;
+		oldest = object;
+	}
+	if (!oldest)
+		return false;
+	cs_inbox_note(get, "object %s was given up for others: nothing of it is here yet",
+		      oldest->hex);
+	cs_object_clean_up(get, oldest->hex);
+	cs_object_remove(get, oldest);
+	return true;
+}
+
 /* May it be received? */
-static int check_new(struct cs_get *get, const struct object *object, struct cs_error *error)
+static int check_new(struct cs_get *get, const struct object *object,
+		     const struct cs_message *parsed, struct cs_error *error)
 {
 	if (object->envelope.expiry < get->now)
 		return cs_error_set(error, -ETIME, "an object that expired");
+	/* not what its sender sent: who changed it must not have the object refused */
+	if (object->envelope.expiry != parsed->expiry)
+		return cs_error_set(error, -ENOENT, "an envelope with another end");
 	/* a clock that was never set stands before the year in which this was written */
 	if (get->now >= CLOCK_SET && object->envelope.expiry > get->now + LIFETIME_MAX)
 		return cs_error_set(error, -EBADMSG,
@@ -340,7 +417,7 @@ static int check_new(struct cs_get *get, const struct object *object, struct cs_
 		return cs_error_set(error, -EBADMSG,
 				    "an object that is to be sent on, which is not done here");
 	if (get->nr_objects >= OBJECTS_MAX || get->nr_done + get->nr_objects >= DONE_MAX ||
-	    count_active(get) >= ACTIVE_MAX)
+	    (count_active(get) >= ACTIVE_MAX && !give_way(get)))
 		return cs_error_set(error, -ENOSPC, "there are too many objects");
 	return 0;
 }
@@ -376,9 +453,9 @@ int cs_object_open(struct cs_get *get, const uint8_t *message, size_t len,
 	if (rc == -ENOENT)
 		return rc;
 	if (new)
-		rc = check_new(get, new, &why);
+		rc = check_new(get, new, parsed, &why);
 	if (!new || rc) {
-		if (rc != -ETIME)
+		if (rc != -ETIME && rc != -ENOENT)
 			cs_inbox_note(get, "%s was refused", why.text);
 		/* each further copy of the envelope would cost as much as this one */
 		if (new && rc == -EBADMSG)
@@ -420,7 +497,7 @@ static void load_have(struct cs_get *get, struct object *object)
 	n = fd < 0 ? -1 : read(fd, &head, sizeof(head));
 	if (n == (ssize_t)sizeof(head))
 		bytes = be64toh(head.bytes);
-	if (bytes && bytes <= INDEX_MAX / 8)
+	if (bytes && bytes <= HAVE_MAX)
 		bits = calloc(1, bytes);
 	if (bits && read(fd, bits, bytes) == (ssize_t)bytes &&
 	    !have_check(&head, bits, bytes, check) &&
@@ -543,11 +620,6 @@ void cs_object_load(struct cs_get *get, const char *name)
 	cs_object_remove(get, object);
 }
 
-static bool is_zero(const uint8_t *data, size_t len)
-{
-	return !len || (!data[0] && !memcmp(data, data + 1, len - 1));
-}
-
 /* Content to its place; zeros stay a hole. */
 static int write_content(struct cs_get *get, struct object *object, const uint8_t *data, size_t len,
 			 uint64_t offset)
@@ -607,13 +679,15 @@ static int forward(struct cs_get *get, struct object *object, const uint8_t *dat
 			return -EBADMSG;
 		}
 	}
-	for (at = 0; at < len; at += size) {
+	for (at = 0; at < len && !object->stuck; at += size) {
 		size = next_message(data + at, len - at, &parsed);
-		if (parsed.expiry >= get->now &&
-		    get->options.forward(data + at, size, get->options.arg))
-			return -EAGAIN;
+		object->stuck = parsed.expiry >= get->now &&
+				get->options.forward(data + at, size, get->options.arg);
 	}
-	return 0;
+	/* with the last chunk the object is finished, and nothing of it comes again */
+	if (!object->stuck && get->options.forwarded)
+		object->stuck = get->options.forwarded(get->options.arg);
+	return object->stuck ? -EAGAIN : 0;
 }
 
 /* Decrypts to ->plain; only the last chunk may be shorter, but for those that are forwarded. */
@@ -642,7 +716,8 @@ static int decrypt(struct cs_get *get, struct object *object, uint64_t number, s
  * @len: its bytes
  * @error: gets the reason of a failure
  *
- * Return: 0; -EBADMSG: it makes no sense; another negative errno: it may succeed later.
+ * Return: 0; -EBADMSG: it makes no sense; -EAGAIN: it can't be sent on now, and the object is
+ * stuck; another negative errno: it may succeed later.
  */
 int cs_object_put(struct cs_get *get, struct object *object, uint64_t number, size_t len,
 		  struct cs_error *error)

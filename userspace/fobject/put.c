@@ -323,6 +323,9 @@ static int check(struct put *put, const char *name)
 	if (options->nr_via > VIA_MAX)
 		return cs_error_set(put->error, -EINVAL, "by way of %zu others: at most %d",
 				    options->nr_via, VIA_MAX);
+	if (options->lifetime > CS_LIFETIME_MAX)
+		return cs_error_set(put->error, -EINVAL, "a lifetime of more than %d days: every "
+				    "recipient would refuse it", CS_LIFETIME_MAX / 86400);
 	if (strlen(name) > CS_NAME_MAX)
 		return cs_error_set(put->error, -ENAMETOOLONG, "the name is longer than %d bytes",
 				    CS_NAME_MAX);

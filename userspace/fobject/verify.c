@@ -284,6 +284,7 @@ static int complete(struct cs_get *get, struct object *object, struct cs_error *
 	unlinkat(get->dir, name, 0);
 	close(object->fd);
 	object->fd = -1;
+	cs_object_forget_bits(object);
 	object->ready = true;
 	object->dirty = false;
 	cs_object_describe(object, &description);

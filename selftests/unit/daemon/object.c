@@ -291,6 +291,8 @@ static void test_round_trip(void **state)
 /* Names that are taken; and those that are to be replaced. */
 static void test_names(void **state)
 {
+	int i;
+
 	(void)state;
 	start(0);
 	shell("mkdir -p home0/in");
@@ -309,11 +311,51 @@ static void test_names(void **state)
 	ends(0, 0, "-j get --replace --out in");
 	assert_int_equal(value("delivered"), 1);
 	shell("test $(ls home0/in | wc -l) = 2 && test $(cat home0/in/note) = three");
+	/* of several the last one stays, whether they come in one second or not */
+	for (i = 5; i < 9; i++) {
+		shell("echo %d >home0/note", i);
+		ends(0, 0, "put note --to ../0.card");
+		nodes_run(i == 5 ? 1100 : 1);
+	}
+	ends(0, 0, "-j get --replace --out in");
+	assert_int_equal(value("delivered"), 4);
+	shell("test $(ls home0/in | wc -l) = 2 && test $(cat home0/in/note) = 8");
 	/* a name that would lead out of the directory */
 	begin(0, "put - --name ..  --to ../0.card <note");
 	assert_int_equal(end(0), 0);
 	ends(0, 0, "get --out in");
 	shell("test $(ls -A home0/in | wc -l) = 3 && test $(ls home0 | wc -l) = 3");
+}
+
+/* What can't be delivered holds up nothing else, and is told once. */
+static void test_undelivered(void **state)
+{
+	char id[33];
+
+	(void)state;
+	start(0);
+	make_card(0);
+	shell("mkdir home0/in home0/tree && echo hello >home0/letter && "
+	      "echo leaf >home0/tree/leaf");
+	ends(0, 0, "put tree --to ../0.card");
+	id_of(id);
+	nodes_run(1100);
+	ends(0, 0, "put letter --to ../0.card");
+	/* what is in the place where it is made first lies too deep to be removed */
+	shell("d=home0/in/.crowdshare-%s && for i in $(seq 150); do d=$d/x; done && mkdir -p $d",
+	      id);
+	ends(2, 0, "get --out in");
+	says("/in/tree: Input/output error\n");
+	shell("cmp home0/letter home0/in/letter");
+	ends(2, 0, "-j get --out in");
+	says("\"delivered\":0,\"under_way\":0,\"failed\":1");
+	begin(0, "get --wait --out in");
+	nodes_run(2500);
+	shell("rm -r home0/in/.crowdshare-%s", id);
+	assert_int_equal(end(0), 0);
+	says("/in/tree: Input/output error\n");
+	assert_null(strstr(strstr(output, "error") + 5, "error"));
+	shell("diff -r home0/tree home0/in/tree");
 }
 
 /* What a round sends: a file of some chunks, a tiny one, and a directory. */
@@ -424,6 +466,65 @@ static void test_via(void **state)
 	ends(1, 2, "get");
 }
 
+static int dump_one(uint64_t number, const struct store_item *item, void *data)
+{
+	struct store_item whole;
+
+	(void)number;
+	assert_int_equal(store_get(nodes[0].daemon.store, item->digest, &whole), 0);
+	assert_int_equal(fwrite(whole.message, 1, whole.size, data), whole.size);
+	return 0;
+}
+
+/* All that node 0 has, as an ingest keeps it for who is at node 1. */
+static void dump(unsigned int delivery)
+{
+	char path[128];
+	FILE *file;
+
+	shell("mkdir -p home1/from");
+	snprintf(path, sizeof(path), "%s/home1/from/%016x.messages", dir, delivery);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	store_commit(nodes[0].daemon.store, NULL);
+	assert_int_equal(store_each_after(nodes[0].daemon.store, 0, dump_one, file), 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What can't be sent on now waits for the next time; what never can is in nobody's way. */
+static void test_via_waits(void **state)
+{
+	(void)state;
+	nodes[0].daemon.config.device.lifetime_max = 3 * 86400;
+	start(0);
+	start(1);
+	start(2);
+	make_card(1);
+	make_card(2);
+	shell("head -c 100000 /dev/urandom >home0/note && echo hello >home0/letter");
+	ends(0, 0, "put note --to ../2.card --via ../1.card --redundancy 0");
+	ends(0, 0, "put letter --to ../1.card");
+	dump(1);
+	stop(1);
+	ends(0, 1, "get --from from");
+	says("has to wait: no crowdshared answers");
+	shell("cmp home0/letter home1/letter && rm home1/letter");
+	start(1);
+	assert_int_equal(node_messages(1), 0);
+	ends(1, 1, "get --from from");
+	says("nothing has arrived");
+	assert_in_range(node_messages(1), 80, 120);
+	/* one that lives for longer than node 1 takes it */
+	ends(0, 0, "put note --to ../2.card --via ../1.card --lifetime 2d");
+	ends(0, 0, "put letter --to ../1.card --lifetime 2d");
+	dump(2);
+	ends(0, 1, "get --from from");
+	says("a message was refused");
+	shell("cmp home0/letter home1/letter");
+	ends(1, 1, "get --from from");
+	assert_in_range(node_messages(1), 80, 120);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -444,6 +545,8 @@ static void test_refusals(void **state)
 	ends(2, 0, "put note --name x --to ../0.card");
 	ends(2, 0, "put note --to ../0.card --lifetime never");
 	says("not a time");
+	ends(2, 0, "put note --to ../0.card --lifetime 31d");
+	says("at most 30 days");
 	ends(1, 0, "put note --to ../0.card --lifetime 20d");
 	says("lifetime-max");
 	ends(2, 0, "put note --to ../0.card --account me");
@@ -702,9 +805,11 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),
 		TEST(test_names),
+		TEST(test_undelivered),
 		TEST(test_other_key),
 		TEST(test_killed),
 		TEST(test_via),
+		TEST(test_via_waits),
 		TEST(test_refusals),
 		TEST(test_full),
 		TEST(test_replicas), TEST(test_loss),

@@ -42,7 +42,14 @@ static int on_forward(const void *message, size_t len, void *arg)
 {
 	struct bench *bench = arg;
 
-	return bag_add(message, len, &bench->forwarded);
+	return bench->stuck ? -1 : bag_add(message, len, &bench->forwarded);
+}
+
+static int on_forwarded(void *arg)
+{
+	const struct bench *bench = arg;
+
+	return bench->unsafe ? -1 : 0;
 }
 
 /* Each recipient has a directory of his own. */
@@ -61,6 +68,7 @@ void bench_init(struct bench *bench, const char *key)
 		.ready = on_ready,
 		.delivered = on_delivered,
 		.forward = on_forward,
+		.forwarded = on_forwarded,
 		.note = on_note,
 		.arg = bench,
 	};

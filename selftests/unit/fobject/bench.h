@@ -21,6 +21,8 @@
  * @notes: texts, and the last of them
  * @results: of messages, by enum cs_get_result
  * @forwarded: messages that were to be sent on
+ * @stuck: none is taken at the moment
+ * @unsafe: they are, but not for good
  * @state: directory
  * @out: directory
  */
@@ -34,6 +36,8 @@ struct bench {
 	char			note[512];
 	unsigned int		results[CS_GET_FAILED + 1];
 	struct bag		forwarded;
+	bool			stuck;
+	bool			unsafe;
 	char			state[512];
 	char			out[512];
 };

@@ -524,6 +524,64 @@ static void test_envelope_elsewhere(void **state)
 	bench_free(&bench);
 }
 
+/* Somebody on the way has the envelope live longer; the object is not refused for that. */
+static void test_envelope_later(void **state)
+{
+	uint8_t message[2048];
+	struct bench bench;
+	size_t len;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	len = bag_copy(&object, 0, message);
+	bench_take(&bench, message, forge(message, len, later));
+	assert_int_equal(bench_objects(&bench), 0);
+	assert_int_equal(bench.notes, 0);
+	bench_take_all(&bench, &object);
+	arrived(&bench, "photo.jpg");
+	bench_free(&bench);
+}
+
+/* Who sends many envelopes, and nothing else, keeps nobody out. */
+static void test_many_envelopes(void **state)
+{
+	struct bag bags[ACTIVE_MAX + 1] = { { 0 } };
+	struct bench bench;
+	unsigned int i;
+	size_t len;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	for (i = 0; i <= ACTIVE_MAX; i++) {
+		put_bytes(&bags[i], "little", content, 3000);
+		bench_take(&bench, bag_get(&bags[i], 0, &len), bag_message(&bags[i], 0).length +
+			   sizeof(struct cs_msg_hdr));
+		/* of the first one there is more, so it is the second one that goes */
+		if (!i)
+			bench_take(&bench, bag_get(&bags[i], bags[i].count - 1, &len),
+				   bag_message(&bags[i], bags[i].count - 1).length +
+				   sizeof(struct cs_msg_hdr));
+	}
+	assert_int_equal(bench.results[CS_GET_NEW], ACTIVE_MAX + 2);
+	assert_int_equal(bench_objects(&bench), ACTIVE_MAX);
+	bench_sync(&bench);
+	bench_restart(&bench);
+	assert_int_equal(bench_objects(&bench), ACTIVE_MAX);
+	for (i = 2; i < bags[0].count; i++)
+		bench_take(&bench, bag_get(&bags[0], i, &len), bag_message(&bags[0], i).length +
+			   sizeof(struct cs_msg_hdr));
+	assert_int_equal(bench.delivered, 1);
+	/* and may come again */
+	bench_take_all(&bench, &bags[1]);
+	bench_take_all(&bench, &bags[ACTIVE_MAX]);
+	assert_int_equal(bench.delivered, 3);
+	for (i = 0; i <= ACTIVE_MAX; i++)
+		bag_free(&bags[i]);
+	bench_free(&bench);
+}
+
 static void test_expiry(void **state)
 {
 	struct cs_get_object about;
@@ -593,6 +651,42 @@ static void test_strangers(void **state)
 	/* who is known is not in their way */
 	bench_take_all(&bench, &object);
 	assert_int_equal(bench.delivered, 1);
+	bench_free(&bench);
+}
+
+/* What comes again of a stranger counts once, also if it is on the disk only. */
+static void test_strangers_again(void **state)
+{
+	struct cs_message parsed, last = bag_message(&object, object.count - 1);
+	uint8_t message[2048];
+	struct bench bench;
+	unsigned int round;
+	size_t i, len;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench.options.memory = 50000;
+	bench_open(&bench);
+	for (round = 0; round < 7; round++) {
+		for (i = 0; i < object.count; i++) {
+			parsed = bag_message(&object, i);
+			len = bag_copy(&object, i, message);
+			if (same_chunk(&parsed, &last))
+				assert_int_equal(bench_take(&bench, message, len),
+						 round ? CS_GET_DUPLICATE : CS_GET_NEW);
+		}
+		bench_sync(&bench);
+		if (round % 2)
+			bench_restart(&bench);
+	}
+	/* too many that say that they are one slice are not for want of room */
+	for (i = 0; i < 5; i++) {
+		len = bag_copy(&object, object.count - 1, message);
+		assert_int_equal(bench_take(&bench, message, forge(message, len, flip)),
+				 i < 3 ? CS_GET_NEW : CS_GET_FORGED);
+	}
+	bench_take_all(&bench, &object);
+	arrived(&bench, "photo.jpg");
 	bench_free(&bench);
 }
 
@@ -844,6 +938,10 @@ static void test_put_stops(void **state)
 	options.redundancy = 301;
 	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
 	options.redundancy = 20;
+	options.lifetime = CS_LIFETIME_MAX + 1;
+	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
+	assert_true(says(&error, "more than 30 days"));
+	options.lifetime = CS_LIFETIME_MAX;
 	options.to.card = &provider;
 	assert_int_equal(cs_put_path(&options, in_dir("a file"), &result, &error), -EINVAL);
 	assert_true(says(&error, "not that of a recipient"));
@@ -896,8 +994,11 @@ int main(void)
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_old_replay),
 		cmocka_unit_test(test_envelope_elsewhere),
+		cmocka_unit_test(test_envelope_later),
+		cmocka_unit_test(test_many_envelopes),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_strangers_again),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_deliver),
 		cmocka_unit_test(test_drop),

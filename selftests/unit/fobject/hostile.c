@@ -374,6 +374,48 @@ static void test_twins(void **state)
 	end(&sender);
 }
 
+/* An honest directory, with names that are not UTF-8: all of it appears. */
+static void test_many_twins(void **state)
+{
+	char name[] = "g?", path[2048];
+	struct sender sender;
+	struct bench bench;
+	unsigned int i;
+	uint8_t *data;
+	size_t len;
+
+	(void)state;
+	begin(&sender, CS_KIND_DIRECTORY);
+	entry(&sender, CS_ENTRY_DIRECTORY, "", NULL, 0);
+	/* a directory behind files that have its name, and one in that */
+	entry(&sender, CS_ENTRY_FILE, "d\200", "file", 4);
+	entry(&sender, CS_ENTRY_FILE, "d_ (2)", "file", 4);
+	entry(&sender, CS_ENTRY_DIRECTORY, "d\201", NULL, 0);
+	entry(&sender, CS_ENTRY_FILE, "d\201/s\201", "file", 4);
+	entry(&sender, CS_ENTRY_DIRECTORY, "d\201/s\202", NULL, 0);
+	entry(&sender, CS_ENTRY_FILE, "d\201/s\202/x", "deep", 4);
+	for (i = 128; i < 256; i++) {
+		name[1] = i;
+		entry(&sender, CS_ENTRY_FILE, name, name, 2);
+	}
+	finish(&sender, 0);
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	bench_take_all(&bench, &sender.bag);
+	assert_int_equal(bench.delivered, 1);
+	assert_int_equal(count_files(bench.path), 3 + 128);
+	snprintf(path, sizeof(path), "%s/d_ (3)/s_ (2)/x", bench.path);
+	data = read_file(path, &len);
+	assert_string_equal(data, "deep");
+	free(data);
+	snprintf(path, sizeof(path), "%s/g_ (99)", bench.path);
+	data = read_file(path, &len);
+	assert_int_equal(data[1], 128 + 98);
+	free(data);
+	bench_free(&bench);
+	end(&sender);
+}
+
 static struct cs_put_hop hop(const char *name)
 {
 	return (struct cs_put_hop){ test_card(name, CS_ROLE_RECIPIENT), NULL };
@@ -450,6 +492,53 @@ static void test_via(void **state)
 	bench_free(&last);
 	bag_free(&bag);
 	unlink(in_dir("secret name"));
+}
+
+/* What can't be sent on for a while waits, over a restart, and is in nobody's way. */
+static void test_via_stuck(void **state)
+{
+	static uint8_t data[600000];
+	const struct cs_put_hop via = hop("via");
+	struct cs_put_options options;
+	struct cs_put_result result;
+	struct cs_error error = { "" };
+	struct bench first, last;
+	struct bag bag = { 0 };
+	unsigned int round;
+
+	(void)state;
+	dice_fill(data, sizeof(data));
+	write_file(in_dir("note"), data, sizeof(data));
+	options = put_options(&bag);
+	options.via = &via;
+	options.nr_via = 1;
+	if (cs_put_path(&options, in_dir("note"), &result, &error))
+		fail_msg("%s", error.text);
+	for (round = 0; round < 2; round++) {
+		bench_init(&first, "via");
+		bench_open(&first);
+		*(round ? &first.stuck : &first.unsafe) = true;
+		bench_take_all(&first, &bag);
+		assert_int_equal(first.results[CS_GET_FAILED], 0);
+		bench_sync(&first);
+		bench_restart(&first);
+		assert_int_equal(bench_objects(&first), 1);
+		/* whoever has got some of it may have lost it */
+		bag_free(&first.forwarded);
+		first.stuck = first.unsafe = false;
+		bench_sync(&first);
+		assert_int_equal(bench_objects(&first), 0);
+		bench_init(&last, "recipient");
+		bench_open(&last);
+		bench_take_all(&last, &first.forwarded);
+		assert_int_equal(last.delivered, 1);
+		bench_free(&last);
+		bench_sync(&first);
+		assert_int_equal(count_files(first.state), 2);
+		bench_free(&first);
+	}
+	bag_free(&bag);
+	unlink(in_dir("note"));
 }
 
 /* What is to be sent on, and is no message: nothing is sent on. */
@@ -595,7 +684,9 @@ int main(void)
 		cmocka_unit_test(test_expired_envelope),
 		cmocka_unit_test(test_hostile_paths),
 		cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_many_twins),
 		cmocka_unit_test(test_via),
+		cmocka_unit_test(test_via_stuck),
 		cmocka_unit_test(test_via_garbage),
 		cmocka_unit_test(test_provider),
 		cmocka_unit_test(test_plain),

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test of a file of 2 GiB, nearly all of it a hole: it arrives, and is one again; with the state of
- * a recipient who has 4 MiB for messages, and without redundancy, for speed. Sender and recipient
- * are one process, which never has more than 64 MiB.
+ * Tests of what is large and empty; sender and recipient are one process, which never has more than
+ * 64 MiB.
+ *
+ * A file of 2 GiB, nearly all of it a hole: it arrives, and is one again; with the state of a
+ * recipient who has 4 MiB for messages, and without redundancy, for speed. And objects of which the
+ * last chunk comes, far behind all others that never do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +16,12 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "fobject/inbox.h"
 
 #define SIZE		(2ULL << 30)
 #define DISK_MAX	(1 << 20)
 #define MEMORY_MAX	(64 << 10)	/* KiB, what the sanitizer takes included */
+#define FAR		40		/* objects */
 
 static struct bench bench;
 static uint64_t messages;
@@ -95,9 +100,82 @@ static void test_sparse(void **state)
 	assert_in_range(memory_most(), 1, MEMORY_MAX);
 }
 
+/* The envelope of an object, and the last chunk that it may have. */
+static void put_far(struct bag *bag, uint8_t secret)
+{
+	const uint8_t content[CS_SECRET_LEN] = { secret };
+	uint8_t message[2048], payload[64], plain[16] = { 1 };
+	const uint64_t number = CS_CHUNK_CONTENT + INDEX_MAX - 1;
+	struct cs_chunker_options options = chunker_options(bag);
+	struct cs_chunker *chunker;
+	struct cs_cipher *cipher;
+	struct cs_message last;
+
+	options.content = content;
+	assert_int_equal(cs_chunker_new(&chunker, &options, NULL), 0);
+	cs_chunker_free(chunker);
+	last = bag_message(bag, 0);
+	last.k = last.n = 1;
+	last.index = 0;
+	last.chunk_length = sizeof(plain) + CS_MAC_LEN;
+	last.length = last.chunk_length + CS_MAC_LEN;
+	last.payload = payload;
+	assert_int_equal(cs_cipher_new(&cipher, content), 0);
+	assert_int_equal(cs_cipher_chunk_id(cipher, number, last.chunk_id), 0);
+	assert_int_equal(cs_cipher_seal(cipher, number, true, plain, sizeof(plain), payload), 0);
+	assert_int_equal(cs_cipher_mac(cipher, number, &last, payload, last.chunk_length,
+				       payload + last.chunk_length), 0);
+	cs_cipher_free(cipher);
+	bag_add(message, cs_message_build(message, sizeof(message), &last), bag);
+}
+
+static int has_some(const struct cs_get_object *object, void *arg)
+{
+	++*(unsigned int *)arg;
+	return object->received ? 0 : -1;
+}
+
+/* Bytes that files of the state take on the disk. */
+static unsigned long state_bytes(void)
+{
+	unsigned long kib = 0;
+	char command[1024];
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "du -sk '%s'", bench.state);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%lu", &kib), 1);
+	pclose(pipe);
+	return kib << 10;
+}
+
+static void test_far(void **state)
+{
+	struct bag bag = { 0 };
+	unsigned int i, count = 0;
+
+	(void)state;
+	bench_init(&bench, "recipient");
+	bench_open(&bench);
+	for (i = 1; i <= FAR; i++)
+		put_far(&bag, i);
+	bench_take_all(&bench, &bag);
+	bench_sync(&bench);
+	assert_in_range(state_bytes(), FAR * 4096, DISK_MAX);
+	bench_restart(&bench);
+	assert_int_equal(cs_get_each(bench.get, has_some, &count), 0);
+	assert_int_equal(count, FAR);
+	bench_free(&bench);
+	bag_free(&bag);
+	print_message("# %lu KiB of memory at most\n", memory_most());
+	assert_in_range(memory_most(), 1, MEMORY_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_far),
 		cmocka_unit_test(test_sparse),
 	};
 
