@@ -8,7 +8,9 @@
  * A target is a destination with its port. Its queue holds digests of messages of the store; what
  * was brought and not answered goes back there when the connection breaks, so nothing else is
  * brought twice. A message enters when it is stored, and by a look at the whole store now and then,
- * which finds what an earlier run, a full queue or a change of the configuration left.
+ * which finds what an earlier run, a full queue or a change of the configuration left. What was
+ * brought is marked so in the store before: until it is answered it is brought again, even when
+ * others say that it was delivered, as it may be this node that has a receipt to get (cancel.c).
  *
  * After a failure a target waits: 1, 2, 4 ... 300 seconds, of which half is left to chance, so that
  * gateways that lost the same ingest do not come back together.
@@ -54,7 +56,8 @@ bool gateway_wants(const struct gateway *gateway, const struct store_item *item)
 	const struct config_gateway *config = &gateway->daemon->config.gateway;
 
 	return item->destination[0] != 0xfd && item->expiry > daemon_now() &&
-	       !(item->flags & (STORE_LOCAL | STORE_DELIVERED)) &&
+	       !(item->flags & STORE_LOCAL) &&
+	       (!(item->flags & STORE_DELIVERED) || item->flags & STORE_BROUGHT) &&
 	       (!config->metered || item->flags & (STORE_OWN | STORE_EARNS)) &&
 	       policy_in_prefixes(config->destinations, config->nr_destinations,
 				  item->destination);

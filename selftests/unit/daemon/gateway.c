@@ -11,9 +11,11 @@
 #include "common/service.h"
 #include "daemon/config_value.h"
 #include "daemon/gateway.h"
+#include "daemon/notice.h"
 #include "daemon/receipt_way.h"
 
 #define GATE	0
+#define OTHER	1
 
 static struct daemon *const gate = &nodes[GATE].daemon;
 static struct config_prefix served[1], any[1];
@@ -146,6 +148,52 @@ static void test_no_room(void **state)
 	assert_int_equal(taken, wanted);
 }
 
+/* A notice of all that the gateway holds. */
+struct told {
+	struct proto_cancel	cancel;
+	uint8_t			digests[PROTO_DIGESTS_MAX][CS_DIGEST_LEN];
+};
+
+static int tell_of(const struct store_item *item, void *data)
+{
+	struct told *told = data;
+
+	memcpy(told->digests[told->cancel.nr_digests++], item->digest, CS_DIGEST_LEN);
+	return 0;
+}
+
+/* A break before the answer, and meanwhile all are told that others delivered it. */
+static void test_receipt_after_a_notice(void **state)
+{
+	struct told told = { .cancel.digests = told.digests[0] };
+	struct store_item item;
+
+	(void)state;
+	nodes_pair(GATE, OTHER);
+	know_receiver(GATE, receiver.public);
+	send_messages(GATE, 10);
+	run_until(some_taken(), 5000);
+	/* the answer is on its way */
+	assert_int_equal(receipt_stats(gate)->delivered, 0);
+	node_stop(GATE);
+	service_stop();
+	nodes_run(20);
+	nodes_pair(GATE, OTHER);
+	assert_int_equal(store_each(gate->store, tell_of, &told), 0);
+	assert_int_equal(told.cancel.nr_digests, 10);
+	told.cancel.expiry = time(NULL) + 600;
+	assert_int_equal(notice_sign(&told.cancel, &receiver), 0);
+	cancel_letter(node_peer(GATE, OTHER), &told.cancel);
+	/* known to be delivered: others are not given it any more, but the receipt is asked for */
+	assert_int_equal(store_get(gate->store, told.digests[3], &item), 0);
+	assert_int_equal(item.flags, STORE_OWN | STORE_DELIVERED | STORE_BROUGHT);
+	assert_int_equal(cancel_state(gate, told.digests[3]), CANCEL_PROVEN);
+	service_start("");
+	run_until(receipt_stats(gate)->delivered == 10, 6000);
+	run_until(!node_messages(GATE), 2000);
+	assert_int_equal(taken, 10);
+}
+
 static bool wants(uint8_t flags, const uint8_t *destination, uint64_t expiry)
 {
 	struct store_item item = { .flags = flags, .expiry = expiry };
@@ -166,6 +214,8 @@ static void test_what_is_brought(void **state)
 	assert_false(wants(0, gate->identity.address, later));
 	assert_false(wants(STORE_DELIVERED, loopback, later));
 	assert_false(wants(STORE_LOCAL, loopback, later));
+	assert_true(wants(STORE_BROUGHT, loopback, later));
+	assert_true(wants(STORE_DELIVERED | STORE_BROUGHT, loopback, later));
 	gate->config.gateway.destinations = any;
 	gate->config.gateway.metered = true;
 	assert_false(wants(0, loopback, later));
@@ -246,6 +296,7 @@ int main(void)
 		TEST(test_break),
 		TEST(test_wrong_key),
 		TEST(test_no_room),
+		TEST(test_receipt_after_a_notice),
 		TEST(test_what_is_brought),
 		TEST(test_home),
 		cmocka_unit_test(test_router),
