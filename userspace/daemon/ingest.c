@@ -55,6 +55,7 @@
 
 #define BACKLOG		64
 #define EXPIRE_SECONDS	10
+#define EXPIRE_MSEC	20	/* between two steps when there is much */
 #define CLOCK_ALLOWANCE	600	/* seconds that clocks may differ */
 #define COUNT_SECONDS	5	/* between two looks at a full inbox */
 #define LINES_RATE	2
@@ -729,15 +730,17 @@ static void on_resume(evutil_socket_t fd, short what, void *data)
 
 static void on_expire(evutil_socket_t fd, short what, void *data)
 {
-	static const struct timeval wait = { EXPIRE_SECONDS, 0 };
+	static const struct timeval wait = { EXPIRE_SECONDS, 0 }, soon = { 0, EXPIRE_MSEC * 1000 };
 	struct ingest *ingest = data;
 	struct cs_error error = { "" };
+	int rc;
 
 	(void)fd;
 	(void)what;
-	if (ingest_file_expire(ingest->file, time(NULL) - CLOCK_ALLOWANCE, &error))
+	rc = ingest_file_expire(ingest->file, time(NULL) - CLOCK_ALLOWANCE, &error);
+	if (rc < 0)
 		log_error("%s", error.text);
-	evtimer_add(ingest->expire, &wait);
+	evtimer_add(ingest->expire, rc > 0 ? &soon : &wait);
 }
 
 /* --- Beginning and end --- */

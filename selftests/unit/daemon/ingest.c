@@ -1008,6 +1008,45 @@ static void test_full(void **state)
 	probe_end(&probe);
 }
 
+static struct ingest_file *open_kept(void)
+{
+	char path[128], directory[128];
+	struct ingest_file *file;
+
+	snprintf(path, sizeof(path), "%s/ingest.db", place);
+	snprintf(directory, sizeof(directory), "%s/inbox", place);
+	OK(ingest_file_open(&file, path, directory, error));
+	return file;
+}
+
+/* However many there are: all that have expired are forgotten within a moment. */
+static void test_expired(void **state)
+{
+	static struct ingest_batch batch = { .receipt.nr_digests = 1 };
+	struct cs_error error = { "" };
+	struct ingest_receipt found;
+	struct ingest_file *file;
+	int i;
+
+	(void)state;
+	file = open_kept();
+	for (i = 0; i < 300; i++) {
+		make(messages[0], i);
+		memcpy(batch.receipt.digests[0], messages[0], CS_DIGEST_LEN);
+		batch.message[0] = messages[0];
+		batch.len[0] = LEN;
+		batch.expiry[0] = time(NULL) - 1000 + i;
+		OK(ingest_file_keep(file, &batch, error));
+	}
+	ingest_file_close(file);
+	start("");
+	run(500);
+	stop();
+	file = open_kept();
+	assert_int_equal(ingest_file_receipt(file, batch.receipt.id, &found, &error), -ENOENT);
+	ingest_file_close(file);
+}
+
 /* --- Hostile clients --- */
 
 static void test_connections(void **state)
@@ -1292,6 +1331,7 @@ int main(void)
 		TEST(test_refused),
 		TEST(test_other_destinations),
 		TEST(test_full),
+		TEST(test_expired),
 		TEST(test_connections),
 		TEST(test_other_letters),
 		TEST(test_strangers),
