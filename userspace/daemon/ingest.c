@@ -123,7 +123,7 @@ struct client {
  * @bucket: where it goes from the inbox; NULL: it is taken from there
  * @vouch: finds out who sent it; may be NULL
  * @whole: decodes what is in the inbox; may be NULL
- * @bytes: in the inbox, at most: what was taken out since is not seen
+ * @bytes: that the files in the inbox take, at most: what was taken out since is not seen
  * @counted: seconds of the monotonic clock when that was looked at
  * @taken: is told of new messages
  * @data: for @taken
@@ -248,20 +248,24 @@ static enum proto_ack_state judge(const struct delivery *delivery, const uint8_t
 									    PROTO_ACK_NEW;
 }
 
-/* Is there room in the inbox? When there seems to be none, what was taken out is looked for. */
+/*
+ * Is there room in the inbox for a file of so many bytes? When there seems to be none, what was
+ * taken out is looked for.
+ */
 static bool fits(struct ingest *ingest, size_t len)
 {
+	uint64_t cost = ingest_file_cost(len);
 	struct cs_error error = { "" };
 	time_t now = daemon_ticks() / 1000000000;
 
-	if (ingest->bytes + len <= ingest->config.bytes)
+	if (ingest->bytes + cost <= ingest->config.bytes)
 		return true;
 	if (ingest->counted && now < ingest->counted + COUNT_SECONDS)
 		return false;
 	ingest->counted = now;
 	if (ingest_file_bytes(ingest->file, &ingest->bytes, &error))
 		log_error("%s", error.text);
-	if (ingest->bytes + len <= ingest->config.bytes)
+	if (ingest->bytes + cost <= ingest->config.bytes)
 		return true;
 	log_warning("the inbox is full: %llu bytes wait in it to be taken",
 		    (unsigned long long)ingest->bytes);
@@ -378,7 +382,7 @@ static void keep_new(struct delivery *delivery)
 	struct ingest *ingest = client->ingest;
 	struct cs_error error = { "" };
 	char name[INGEST_FILE_NAME];
-	size_t i;
+	size_t len = 0, i;
 
 	if (!batch->receipt.nr_digests)
 		return;
@@ -393,7 +397,8 @@ static void keep_new(struct delivery *delivery)
 	}
 	new_are(delivery, batch->receipt.id);
 	for (i = 0; i < batch->receipt.nr_digests; i++)
-		ingest->bytes += batch->len[i];
+		len += batch->len[i];
+	ingest->bytes += ingest_file_cost(len);
 	ingest->stats.receipts++;
 	if (ingest->taken)
 		ingest->taken(batch, ingest->data);

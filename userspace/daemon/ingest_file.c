@@ -475,7 +475,7 @@ int ingest_file_expire(struct ingest_file *file, uint64_t now, struct cs_error *
 }
 
 /**
- * ingest_file_bytes() - how much waits in the inbox to be taken
+ * ingest_file_bytes() - how much of the inbox is taken by what waits in it
  * @file: open
  * @bytes: gets it
  * @error: gets the reason of a failure
@@ -495,7 +495,7 @@ int ingest_file_bytes(struct ingest_file *file, uint64_t *bytes, struct cs_error
 	while ((entry = readdir(dir)))
 		if (!fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
 		    S_ISREG(st.st_mode))
-			*bytes += st.st_size;
+			*bytes += ingest_file_cost(st.st_size);
 	closedir(dir);
 	return 0;
 }
