@@ -82,7 +82,7 @@ static bool bury(struct daemon *daemon, const struct peer *from, const uint8_t *
 		 const uint8_t *public, struct store_notice *notice)
 {
 	struct store_item item;
-	bool held, news;
+	bool held, news, changes;
 
 	held = !store_get(daemon->store, digest, &item);
 	notice->proven = held && receiver_proves(daemon, &item, public);
@@ -94,10 +94,12 @@ static bool bury(struct daemon *daemon, const struct peer *from, const uint8_t *
 	/* the notice of the ingest comes behind the receipt */
 	if (held && !from)
 		store_flag(daemon->store, digest, 0, STORE_BROUGHT);
+	changes = held && (!(item.flags & STORE_DELIVERED) ||
+			   !(item.flags & (STORE_LOCAL | STORE_BROUGHT)));
 	if (store_cancel(daemon->store, digest, notice))
 		return false;
 	/* what is not remembered is news each time, and would go round and round */
-	return news && (held || cancel_state(daemon, digest) != CANCEL_NONE);
+	return news && (changes || cancel_state(daemon, digest) != CANCEL_NONE);
 }
 
 /* Buries all of a notice that is known to be signed; tells whether any of it was news. */
