@@ -17,6 +17,10 @@
  * A notice by that key has the message dropped: its buyer wants it so. It stays a claim, since
  * others may send the same message.
  *
+ * What a gateway brought and was not answered for it keeps, whoever says that it was delivered: the
+ * ingest has a receipt for who brought it first, and gives it only when that one brings it again.
+ * The message goes nowhere else, and goes with the notice of the ingest itself, or when it expires.
+ *
  * In the store a notice is a tombstone, with the letter as it goes over a session, and with who
  * gave the message, so that a receipt finds its way back. Their number is bounded by the
  * configuration, and their rate by the peer's bucket.
@@ -73,12 +77,12 @@ static bool bought_for(struct daemon *daemon, const struct store_item *item,
 	return contract && contract_receiver_is(contract, public);
 }
 
-/* Buries one digest; tells whether that was news. */
-static bool bury(struct daemon *daemon, const uint8_t *digest, const uint8_t *public,
-		 struct store_notice *notice)
+/* Buries one digest, of which @from tells; tells whether that was news. */
+static bool bury(struct daemon *daemon, const struct peer *from, const uint8_t *digest,
+		 const uint8_t *public, struct store_notice *notice)
 {
 	struct store_item item;
-	bool held, news;
+	bool held, news, changes;
 
 	held = !store_get(daemon->store, digest, &item);
 	notice->proven = held && receiver_proves(daemon, &item, public);
@@ -87,14 +91,20 @@ static bool bury(struct daemon *daemon, const uint8_t *digest, const uint8_t *pu
 	news = cancel_state(daemon, digest) == CANCEL_NONE;
 	if (!held && !news)
 		return false;
+	/* the notice of the ingest comes behind the receipt */
+	if (held && !from)
+		store_flag(daemon->store, digest, 0, STORE_BROUGHT);
+	changes = held && (!(item.flags & STORE_DELIVERED) ||
+			   !(item.flags & (STORE_LOCAL | STORE_BROUGHT)));
 	if (store_cancel(daemon->store, digest, notice))
 		return false;
 	/* what is not remembered is news each time, and would go round and round */
-	return news && (held || cancel_state(daemon, digest) != CANCEL_NONE);
+	return news && (changes || cancel_state(daemon, digest) != CANCEL_NONE);
 }
 
 /* Buries all of a notice that is known to be signed; tells whether any of it was news. */
-static bool apply(struct daemon *daemon, const struct proto_letter *letter)
+static bool apply(struct daemon *daemon, const struct peer *from,
+		  const struct proto_letter *letter)
 {
 	const struct proto_cancel *cancel = &letter->cancel;
 	struct store_notice notice = { .expiry = cancel->expiry };
@@ -108,7 +118,8 @@ static bool apply(struct daemon *daemon, const struct proto_letter *letter)
 	notice.letter = encoded + 4;
 	notice.len = len - 4;
 	for (i = 0; i < cancel->nr_digests; i++)
-		news |= bury(daemon, cancel->digests + i * CS_DIGEST_LEN, cancel->public, &notice);
+		news |= bury(daemon, from, cancel->digests + i * CS_DIGEST_LEN, cancel->public,
+			     &notice);
 	free(encoded);
 	intake_changed(daemon);
 	return news;
@@ -130,7 +141,7 @@ static void on_batch(evutil_socket_t fd, short what, void *data)
 	if (notice_sign(&letter.cancel, &daemon->identity)) {
 		log_error("a notice of delivery can't be signed");
 	} else {
-		apply(daemon, &letter);
+		apply(daemon, NULL, &letter);
 		tell_all(daemon, NULL, &letter);
 	}
 	cancel->count = 0;
@@ -217,7 +228,7 @@ void cancel_letter(struct peer *peer, const struct proto_cancel *cancel)
 /**
  * cancel_notice() - somebody says that messages were delivered
  * @daemon: who is told
- * @from: the peer that says so, NULL: somebody else; all other peers are told
+ * @from: the peer that says so, NULL: the ingest, behind its receipt; all other peers are told
  * @cancel: the notice
  * @error: gets what is wrong with it
  *
@@ -235,7 +246,7 @@ int cancel_notice(struct daemon *daemon, const struct peer *from,
 	if (!notice_verify(cancel))
 		return cs_error_set(error, -EBADMSG,
 				    "a notice of delivery with a wrong signature");
-	if (apply(daemon, &letter))
+	if (apply(daemon, from, &letter))
 		tell_all(daemon, from, &letter);
 	return 0;
 }

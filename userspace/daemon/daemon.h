@@ -38,6 +38,7 @@ struct port;
 struct receipts;
 struct receivers;
 struct holding;
+struct question;
 
 /**
  * struct daemon - all of it
@@ -60,6 +61,8 @@ struct holding;
  * @receipts: receipts on their way back (receipt_way.c)
  * @receivers: who signs for which wired destination (receiver.c)
  * @holdings: what free peers hold (holding.c)
+ * @questions: of these about what this node holds (holding.c)
+ * @answer: timer: they are answered
  * @gateway: messages that go onto the wired network, NULL: not a gateway (gateway.c)
  * @power: batteries, as last looked at
  * @plan: data plan, as last counted
@@ -89,6 +92,8 @@ struct daemon {
 	struct receipts		*receipts;
 	struct receivers	*receivers;
 	struct holding		*holdings;
+	struct question		*questions;
+	struct event		*answer;
 	struct gateway		*gateway;
 	struct policy_power	power;
 	struct policy_plan	plan;

@@ -8,10 +8,16 @@
  * A target is a destination with its port. Its queue holds digests of messages of the store; what
  * was brought and not answered goes back there when the connection breaks, so nothing else is
  * brought twice. A message enters when it is stored, and by a look at the whole store now and then,
- * which finds what an earlier run, a full queue or a change of the configuration left.
+ * which finds what an earlier run, a full queue or a change of the configuration left. What was
+ * brought is marked so in the store before: until it is answered it is brought again, even when
+ * others say that it was delivered, as it may be this node that has a receipt to get (cancel.c).
  *
  * After a failure a target waits: 1, 2, 4 ... 300 seconds, of which half is left to chance, so that
  * gateways that lost the same ingest do not come back together.
+ *
+ * Whoever sends a message chooses a target, which may be none: targets get their turn one after the
+ * other, and when there are too many the one goes that failed most often. What waited for it stays
+ * in the store.
  *
  * One process, one thread: no lock.
  */
@@ -54,7 +60,8 @@ bool gateway_wants(const struct gateway *gateway, const struct store_item *item)
 	const struct config_gateway *config = &gateway->daemon->config.gateway;
 
 	return item->destination[0] != 0xfd && item->expiry > daemon_now() &&
-	       !(item->flags & (STORE_LOCAL | STORE_DELIVERED)) &&
+	       !(item->flags & STORE_LOCAL) &&
+	       (!(item->flags & STORE_DELIVERED) || item->flags & STORE_BROUGHT) &&
 	       (!config->metered || item->flags & (STORE_OWN | STORE_EARNS)) &&
 	       policy_in_prefixes(config->destinations, config->nr_destinations,
 				  item->destination);
@@ -85,22 +92,49 @@ static void target_free(struct target *target)
 	free(target);
 }
 
-/* One that has nothing to do makes room for another. */
+static void take_out(struct gateway *gateway, const struct target *target)
+{
+	struct target **at = &gateway->targets;
+
+	while (*at != target)
+		at = &(*at)->next;
+	*at = target->next;
+}
+
+static void put_last(struct gateway *gateway, struct target *target)
+{
+	struct target **at = &gateway->targets;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = target;
+	target->next = NULL;
+}
+
+static bool waits(const struct target *target)
+{
+	return target->head < target->tail;
+}
+
+/* The one that failed most often makes room for another, or one that has nothing to do. */
 static bool make_room(struct gateway *gateway)
 {
-	struct target **at, *target;
+	struct target *target, *worst = NULL;
 
 	if (gateway->nr_targets < TARGETS_MAX)
 		return true;
-	for (at = &gateway->targets; (target = *at); at = &target->next) {
-		if (target->wired || target->head < target->tail)
-			continue;
-		*at = target->next;
-		target_free(target);
-		gateway->nr_targets--;
-		return true;
-	}
-	return false;
+	for (target = gateway->targets; target; target = target->next)
+		if (!target->wired && (target->failures || !waits(target)) &&
+		    (!worst || target->failures > worst->failures))
+			worst = target;
+	if (!worst)
+		return false;
+	for (; waits(worst); worst->head++)
+		idset_del(&gateway->known, worst->queue[worst->head]);
+	take_out(gateway, worst);
+	target_free(worst);
+	gateway->nr_targets--;
+	return true;
 }
 
 static struct target *target_of(struct gateway *gateway, const uint8_t address[CS_ADDR_LEN],
@@ -116,8 +150,7 @@ static struct target *target_of(struct gateway *gateway, const uint8_t address[C
 	target->gateway = gateway;
 	target->port = port;
 	memcpy(target->address, address, CS_ADDR_LEN);
-	target->next = gateway->targets;
-	gateway->targets = target;
+	put_last(gateway, target);
 	gateway->nr_targets++;
 	return target;
 }
@@ -229,26 +262,36 @@ static bool may_deliver(struct gateway *gateway)
 	return home;
 }
 
+/* Those that had their turn go behind the others: few may be connected at a time. */
+static void deliver(struct gateway *gateway)
+{
+	struct target *target, *next;
+	uint64_t now = daemon_ticks();
+
+	for (target = gateway->targets; target; target = next) {
+		next = target->next;
+		if (target->wired) {
+			gateway_pump(target);
+		} else if (waits(target) && now >= target->retry && gateway->links < LINKS_MAX) {
+			take_out(gateway, target);
+			put_last(gateway, target);
+			gateway_connect(target);
+		}
+	}
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *data)
 {
 	static const struct timeval second = { 1, 0 };
 	struct daemon *daemon = data;
 	struct gateway *gateway = daemon->gateway;
-	uint64_t now = daemon_ticks();
-	struct target *target;
 
 	(void)fd;
 	(void)what;
 	if (gateway->looks++ % SCAN_LOOKS == 0)
 		store_each(daemon->store, scan_one, daemon);
 	if (may_deliver(gateway))
-		for (target = gateway->targets; target; target = target->next) {
-			if (target->wired)
-				gateway_pump(target);
-			else if (target->head < target->tail && now >= target->retry &&
-				 gateway->links < LINKS_MAX)
-				gateway_connect(target);
-		}
+		deliver(gateway);
 	evtimer_add(gateway->timer, &second);
 }
 

@@ -94,7 +94,7 @@ struct target {
  * struct gateway - the gateway
  * @daemon: whose it is
  * @tls: of all connections
- * @targets: list
+ * @targets: list, those first that had their turn longest ago
  * @nr_targets: its length
  * @links: connections that there are
  * @timer: looks for what can be done

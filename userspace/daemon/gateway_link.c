@@ -157,6 +157,21 @@ static bool fill_one(struct target *target, struct filling *filling)
 	return true;
 }
 
+/* On the disk before the ingest can have it: a kill may keep the answer from this node. */
+static int mark_brought(struct daemon *daemon, const struct gateway_batch *batch)
+{
+	struct cs_error error = { "" };
+	size_t i;
+	int rc;
+
+	for (i = 0; i < batch->count; i++)
+		store_flag(daemon->store, batch->digests[i], STORE_BROUGHT, 0);
+	rc = store_commit(daemon->store, &error);
+	if (rc)
+		log_error("store: %s", error.text);
+	return rc;
+}
+
 /* Brings a batch; false: there is nothing, or not now. */
 static bool bring(struct target *target)
 {
@@ -177,7 +192,8 @@ static bool bring(struct target *target)
 	filling.letter.deliver.batch = batch->number;
 	filling.letter.deliver.messages = filling.data;
 	filling.letter.deliver.len = filling.len;
-	if (!batch->count || wired_send(target->wired, &filling.letter)) {
+	if (!batch->count || mark_brought(target->gateway->daemon, batch) ||
+	    wired_send(target->wired, &filling.letter)) {
 		give_back(target, batch);
 		return false;
 	}
@@ -253,7 +269,7 @@ static const char *on_state(struct target *target, const uint8_t *digest,
 	}
 	if (state <= PROTO_ACK_KNOWN) {
 		/* unless a notice has dropped it */
-		store_flag(gateway->daemon->store, digest, STORE_DELIVERED, 0);
+		store_flag(gateway->daemon->store, digest, STORE_DELIVERED, STORE_BROUGHT);
 		intake_changed(gateway->daemon);
 		idset_del(&gateway->known, digest);
 		target->delivered++;
@@ -264,6 +280,8 @@ static const char *on_state(struct target *target, const uint8_t *digest,
 		idset_clear(&gateway->refused);
 	idset_add(&gateway->refused, digest);
 	idset_del(&gateway->known, digest);
+	store_flag(gateway->daemon->store, digest, 0, STORE_BROUGHT);
+	intake_changed(gateway->daemon);
 	target->refused++;
 	log_info("gateway: message %02x%02x%02x%02x... is refused: %s", digest[0], digest[1],
 		 digest[2], digest[3], reasons[state]);

@@ -7,8 +7,9 @@
  *	                ←  HELD  those of them that are in my store, time, signature
  *
  * What is signed is the public key of who asked, the time, 8 bytes, big-endian, and the ids. It is
- * signed when the store has it on the disk, so that a kill right after makes no liar of the peer.
- * It is no promise to hold it for long: what a store may give up is its own policy.
+ * signed when the store has it on the disk, so that a kill right after makes no liar of the peer:
+ * questions wait for a moment, and one commit is for all of them. It is no promise to hold it for
+ * long: what a store may give up is its own policy.
  *
  * Nothing is asked on a message's way: only when a user wants to know, as often as he looks. A peer
  * that does not answer is not asked again before ANSWER_SECONDS. What it signed is remembered when
@@ -27,10 +28,25 @@
 #define CONTEXT		"crowdshare held v1"
 #define WAITING_MAX	16
 #define ANSWER_SECONDS	30
+#define ANSWER_MSEC	100	/* as often as the store is committed anyway */
 #define HOLDINGS_MAX	64
 #define HELD_MAX	(1 << 17)	/* ids of one peer: 4 MiB at most */
 #define SECOND		1000000000ull
 #define HEAD_LEN	(IDENTITY_PUBLIC_LEN + 8)
+
+/**
+ * struct question - what a peer asks
+ * @next: the one that was asked before
+ * @peer: address of who asks
+ * @nr_ids: number of @ids
+ * @ids: of messages
+ */
+struct question {
+	struct question	*next;
+	uint8_t		peer[CS_ADDR_LEN];
+	size_t		nr_ids;
+	uint8_t		ids[][PROTO_ID_LEN];
+};
 
 /* What is signed; NULL: out of memory. */
 static uint8_t *signed_data(const struct proto_held *held,
@@ -77,33 +93,86 @@ static bool verify(const struct proto_held *held, const struct peer *peer)
 	return good;
 }
 
-/* Which of these are here? */
-static void on_hold(struct peer *peer, const struct proto_hold *hold)
+/* Which of these are here? All that is was committed. */
+static void answer(struct peer *peer, const struct question *question)
 {
 	struct proto_letter letter = { .type = PROTO_HELD, .held.time = daemon_now() };
-	struct daemon *daemon = peer->daemon;
-	struct cs_error error = { "" };
 	struct store_item item;
 	const uint8_t *id;
 	uint8_t *ids;
 	size_t i;
 
-	ids = malloc(hold->nr_ids * PROTO_ID_LEN);
-	if (!ids || store_commit(daemon->store, &error)) {
-		log_warning("%s: asked what is held: %s", peer_label(peer),
-			    ids ? error.text : "out of memory");
-		free(ids);
+	ids = malloc(question->nr_ids * PROTO_ID_LEN);
+	if (!ids)
 		return;
-	}
-	for (i = 0; i < hold->nr_ids; i++) {
-		id = hold->ids + i * PROTO_ID_LEN;
-		if (!store_find(daemon->store, id, &item) && item.expiry > letter.held.time)
+	for (i = 0; i < question->nr_ids; i++) {
+		id = question->ids[i];
+		if (!store_find(peer->daemon->store, id, &item) && item.expiry > letter.held.time)
 			memcpy(ids + letter.held.nr_ids++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
 	}
 	letter.held.ids = ids;
 	if (!sign(&letter.held, peer))
 		session_send(peer->session, &letter);
 	free(ids);
+}
+
+static void on_answer(evutil_socket_t fd, short what, void *data)
+{
+	struct cs_error error = { "" };
+	struct daemon *daemon = data;
+	struct question *question;
+	struct peer *peer;
+	int rc;
+
+	(void)fd;
+	(void)what;
+	rc = store_commit(daemon->store, &error);
+	if (rc)
+		log_warning("peers asked what is held: %s", error.text);
+	while ((question = daemon->questions)) {
+		daemon->questions = question->next;
+		peer = peer_by_address(daemon, question->peer);
+		if (!rc && peer && peer->session && peer->state == CROWDSHARE_PEER_FREE)
+			answer(peer, question);
+		free(question);
+	}
+}
+
+/* More than an honest peer asks at a time is not answered. */
+static bool asks_too_much(const struct peer *peer)
+{
+	const struct question *question;
+	unsigned int count = 0;
+
+	for (question = peer->daemon->questions; question; question = question->next)
+		count += !memcmp(question->peer, peer->address, CS_ADDR_LEN);
+	return count >= WAITING_MAX;
+}
+
+static void on_hold(struct peer *peer, const struct proto_hold *hold)
+{
+	static const struct timeval soon = { 0, ANSWER_MSEC * 1000 };
+	struct daemon *daemon = peer->daemon;
+	struct question *question;
+
+	if (asks_too_much(peer)) {
+		log_debug("%s: asks too often what is held", peer_label(peer));
+		return;
+	}
+	if (!daemon->answer)
+		daemon->answer = evtimer_new(daemon->base, on_answer, daemon);
+	question = malloc(sizeof(*question) + hold->nr_ids * PROTO_ID_LEN);
+	if (!daemon->answer || !question ||
+	    (!daemon->questions && evtimer_add(daemon->answer, &soon))) {
+		log_warning("%s: asked what is held: out of memory", peer_label(peer));
+		free(question);
+		return;
+	}
+	memcpy(question->peer, peer->address, CS_ADDR_LEN);
+	question->nr_ids = hold->nr_ids;
+	memcpy(question->ids, hold->ids, hold->nr_ids * PROTO_ID_LEN);
+	question->next = daemon->questions;
+	daemon->questions = question;
 }
 
 /* Where that of a peer is in the list; or the end of it. */
@@ -116,25 +185,36 @@ static struct holding **find(struct daemon *daemon, const uint8_t address[CS_ADD
 	return at;
 }
 
+/* What was not asked about would fill the set, with ids that a peer may choose to collide. */
+static void remember(struct holding *holding, const struct proto_held *held)
+{
+	const uint8_t *id;
+	size_t i;
+
+	if (holding->held.count + held->nr_ids > HELD_MAX)
+		idset_clear(&holding->held);
+	for (i = 0; i < held->nr_ids; i++) {
+		id = held->ids + i * PROTO_ID_LEN;
+		if (idset_has(&holding->open, id) && idset_add(&holding->held, id))
+			return;
+	}
+}
+
 static void on_held(struct peer *peer, const struct proto_held *held)
 {
 	struct holding *holding = *find(peer->daemon, peer->address);
-	size_t i;
 
 	if (!holding || !holding->waiting) {
 		log_debug("%s: says what it holds, and was not asked", peer_label(peer));
 		return;
 	}
 	holding->waiting--;
-	if (!verify(held, peer)) {
+	if (verify(held, peer))
+		remember(holding, held);
+	else
 		log_warning("%s: its signature under what it holds is wrong", peer_label(peer));
-		return;
-	}
-	if (holding->held.count + held->nr_ids > HELD_MAX)
-		idset_clear(&holding->held);
-	for (i = 0; i < held->nr_ids; i++)
-		if (idset_add(&holding->held, held->ids + i * PROTO_ID_LEN))
-			return;
+	if (!holding->waiting)
+		idset_clear(&holding->open);
 }
 
 /**
@@ -163,6 +243,7 @@ static void trim(struct daemon *daemon, size_t most)
 	while ((holding = *at)) {
 		*at = holding->next;
 		idset_clear(&holding->held);
+		idset_clear(&holding->open);
 		free(holding);
 	}
 }
@@ -191,20 +272,24 @@ static void ask(struct peer *peer, struct holding *holding, const uint8_t *ids, 
 {
 	struct proto_letter letter = { .type = PROTO_HOLD };
 	uint64_t now = daemon_ticks();
+	const uint8_t *id;
 	uint8_t *open;
 	size_t i;
 
-	if (now - holding->asked > ANSWER_SECONDS * SECOND)
+	if (now - holding->asked > ANSWER_SECONDS * SECOND) {
 		holding->waiting = 0;
+		idset_clear(&holding->open);
+	}
 	open = malloc(count * PROTO_ID_LEN);
 	if (!open || holding->waiting >= WAITING_MAX) {
 		free(open);
 		return;
 	}
-	for (i = 0; i < count; i++)
-		if (!idset_has(&holding->held, ids + i * PROTO_ID_LEN))
-			memcpy(open + letter.hold.nr_ids++ * PROTO_ID_LEN, ids + i * PROTO_ID_LEN,
-			       PROTO_ID_LEN);
+	for (i = 0; i < count; i++) {
+		id = ids + i * PROTO_ID_LEN;
+		if (!idset_has(&holding->held, id) && !idset_add(&holding->open, id))
+			memcpy(open + letter.hold.nr_ids++ * PROTO_ID_LEN, id, PROTO_ID_LEN);
+	}
 	letter.hold.ids = open;
 	if (letter.hold.nr_ids && !session_send(peer->session, &letter) && !holding->waiting++)
 		holding->asked = now;
@@ -239,5 +324,14 @@ void holding_ask(struct daemon *daemon, const uint8_t *ids, size_t count)
  */
 void holding_close(struct daemon *daemon)
 {
+	struct question *question;
+
 	trim(daemon, 0);
+	while ((question = daemon->questions)) {
+		daemon->questions = question->next;
+		free(question);
+	}
+	if (daemon->answer)
+		event_free(daemon->answer);
+	daemon->answer = NULL;
 }

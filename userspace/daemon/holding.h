@@ -16,6 +16,7 @@ struct proto_letter;
  * @next: the one that was asked before
  * @address: of the peer, which may have gone with it
  * @held: messages
+ * @open: messages that it was asked about, since it last had answered all
  * @waiting: questions without an answer
  * @asked: daemon_ticks() when the first of these was asked
  */
@@ -23,6 +24,7 @@ struct holding {
 	struct holding	*next;
 	uint8_t		address[CS_ADDR_LEN];
 	struct idset	held;
+	struct idset	open;
 	unsigned int	waiting;
 	uint64_t	asked;
 };

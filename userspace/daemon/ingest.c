@@ -55,6 +55,7 @@
 
 #define BACKLOG		64
 #define EXPIRE_SECONDS	10
+#define EXPIRE_MSEC	20	/* between two steps when there is much */
 #define CLOCK_ALLOWANCE	600	/* seconds that clocks may differ */
 #define COUNT_SECONDS	5	/* between two looks at a full inbox */
 #define LINES_RATE	2
@@ -122,7 +123,7 @@ struct client {
  * @bucket: where it goes from the inbox; NULL: it is taken from there
  * @vouch: finds out who sent it; may be NULL
  * @whole: decodes what is in the inbox; may be NULL
- * @bytes: in the inbox, at most: what was taken out since is not seen
+ * @bytes: that the files in the inbox take, at most: what was taken out since is not seen
  * @counted: seconds of the monotonic clock when that was looked at
  * @taken: is told of new messages
  * @data: for @taken
@@ -247,20 +248,24 @@ static enum proto_ack_state judge(const struct delivery *delivery, const uint8_t
 									    PROTO_ACK_NEW;
 }
 
-/* Is there room in the inbox? When there seems to be none, what was taken out is looked for. */
+/*
+ * Is there room in the inbox for a file of so many bytes? When there seems to be none, what was
+ * taken out is looked for.
+ */
 static bool fits(struct ingest *ingest, size_t len)
 {
+	uint64_t cost = ingest_file_cost(len);
 	struct cs_error error = { "" };
 	time_t now = daemon_ticks() / 1000000000;
 
-	if (ingest->bytes + len <= ingest->config.bytes)
+	if (ingest->bytes + cost <= ingest->config.bytes)
 		return true;
 	if (ingest->counted && now < ingest->counted + COUNT_SECONDS)
 		return false;
 	ingest->counted = now;
 	if (ingest_file_bytes(ingest->file, &ingest->bytes, &error))
 		log_error("%s", error.text);
-	if (ingest->bytes + len <= ingest->config.bytes)
+	if (ingest->bytes + cost <= ingest->config.bytes)
 		return true;
 	log_warning("the inbox is full: %llu bytes wait in it to be taken",
 		    (unsigned long long)ingest->bytes);
@@ -377,7 +382,7 @@ static void keep_new(struct delivery *delivery)
 	struct ingest *ingest = client->ingest;
 	struct cs_error error = { "" };
 	char name[INGEST_FILE_NAME];
-	size_t i;
+	size_t len = 0, i;
 
 	if (!batch->receipt.nr_digests)
 		return;
@@ -392,7 +397,8 @@ static void keep_new(struct delivery *delivery)
 	}
 	new_are(delivery, batch->receipt.id);
 	for (i = 0; i < batch->receipt.nr_digests; i++)
-		ingest->bytes += batch->len[i];
+		len += batch->len[i];
+	ingest->bytes += ingest_file_cost(len);
 	ingest->stats.receipts++;
 	if (ingest->taken)
 		ingest->taken(batch, ingest->data);
@@ -729,15 +735,17 @@ static void on_resume(evutil_socket_t fd, short what, void *data)
 
 static void on_expire(evutil_socket_t fd, short what, void *data)
 {
-	static const struct timeval wait = { EXPIRE_SECONDS, 0 };
+	static const struct timeval wait = { EXPIRE_SECONDS, 0 }, soon = { 0, EXPIRE_MSEC * 1000 };
 	struct ingest *ingest = data;
 	struct cs_error error = { "" };
+	int rc;
 
 	(void)fd;
 	(void)what;
-	if (ingest_file_expire(ingest->file, time(NULL) - CLOCK_ALLOWANCE, &error))
+	rc = ingest_file_expire(ingest->file, time(NULL) - CLOCK_ALLOWANCE, &error);
+	if (rc < 0)
 		log_error("%s", error.text);
-	evtimer_add(ingest->expire, &wait);
+	evtimer_add(ingest->expire, rc > 0 ? &soon : &wait);
 }
 
 /* --- Beginning and end --- */

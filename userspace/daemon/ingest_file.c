@@ -451,12 +451,12 @@ int ingest_file_keep(struct ingest_file *file, struct ingest_batch *batch,
  * @now: Unix seconds
  * @error: gets the reason of a failure
  *
- * Return: 0 or a negative errno.
+ * Return: 0, 1: there may be more, which would take too long at once; or a negative errno.
  */
 int ingest_file_expire(struct ingest_file *file, uint64_t now, struct cs_error *error)
 {
 	const int64_t most = EXPIRE_MAX / PROTO_BATCH_MAX;
-	int rc = sqlfile_begin(&file->db, error);
+	int rc = sqlfile_begin(&file->db, error), forgotten;
 
 	if (rc)
 		return rc;
@@ -465,14 +465,17 @@ int ingest_file_expire(struct ingest_file *file, uint64_t now, struct cs_error *
 	if (!rc)
 		rc = sqlfile_done(&file->db, sqlfile_bind(&file->db, SQL_EXPIRE_RECEIPTS, "ii",
 							  (int64_t)now, most), error);
-	if (!rc)
-		return sqlfile_commit(&file->db, error);
+	forgotten = sqlite3_changes(file->db.db);
+	if (!rc) {
+		rc = sqlfile_commit(&file->db, error);
+		return rc ? rc : forgotten == most;
+	}
 	sqlfile_rollback(&file->db);
 	return rc;
 }
 
 /**
- * ingest_file_bytes() - how much waits in the inbox to be taken
+ * ingest_file_bytes() - how much of the inbox is taken by what waits in it
  * @file: open
  * @bytes: gets it
  * @error: gets the reason of a failure
@@ -492,7 +495,7 @@ int ingest_file_bytes(struct ingest_file *file, uint64_t *bytes, struct cs_error
 	while ((entry = readdir(dir)))
 		if (!fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
 		    S_ISREG(st.st_mode))
-			*bytes += st.st_size;
+			*bytes += ingest_file_cost(st.st_size);
 	closedir(dir);
 	return 0;
 }

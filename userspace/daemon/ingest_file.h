@@ -49,6 +49,7 @@ struct ingest_batch {
 };
 
 #define INGEST_FILE_NAME	64	/* room for a name */
+#define INGEST_FILE_BLOCK	4096	/* that the smallest file takes on a disk */
 
 struct dirent;
 struct ingest_file;
@@ -69,5 +70,11 @@ int64_t ingest_file_number(const char *name);
 void ingest_file_name(int64_t id, char name[INGEST_FILE_NAME]);
 bool ingest_file_waits(const struct ingest_file *file, int64_t id);
 int ingest_file_bytes(struct ingest_file *file, uint64_t *bytes, struct cs_error *error);
+
+/* What a file of so many bytes takes of the inbox. */
+static inline uint64_t ingest_file_cost(uint64_t size)
+{
+	return (size + INGEST_FILE_BLOCK - 1) / INGEST_FILE_BLOCK * INGEST_FILE_BLOCK;
+}
 
 #endif /* CSD_INGEST_FILE_H */

@@ -93,20 +93,31 @@ int receipt_file_open(struct sqlfile *file, const char *path, struct cs_error *e
  * @letter: the letter
  * @len: its bytes
  * @ends: Unix seconds: until when
+ * @most: letters that may wait for the peer, with this one: one that stays away shall not take the
+ *	place of all
  * @error: gets the reason of a failure
  *
- * At most RECEIPT_FILE_OF_PEER wait for a peer, further ones are lost: one that stays away shall
- * not take the place of all.
- *
- * Return: 0 or a negative errno.
+ * Return: 0, -EDQUOT: so many wait already, or another negative errno.
  */
 int receipt_file_wait(struct sqlfile *file, const uint8_t peer[CS_ADDR_LEN],
 		      const uint8_t id[RECEIPT_ID_LEN], const void *letter, size_t len,
-		      uint64_t ends, struct cs_error *error)
+		      uint64_t ends, size_t most, struct cs_error *error)
 {
-	return sqlfile_done(file, sqlfile_bind(file, SQL_WAIT, "bbibi", peer, (size_t)CS_ADDR_LEN,
-					       id, (size_t)RECEIPT_ID_LEN, (int64_t)ends, letter,
-					       len, (int64_t)RECEIPT_FILE_OF_PEER), error);
+	sqlite3_stmt *statement;
+	int rc;
+
+	rc = sqlfile_done(file, sqlfile_bind(file, SQL_WAIT, "bbibi", peer, (size_t)CS_ADDR_LEN,
+					     id, (size_t)RECEIPT_ID_LEN, (int64_t)ends, letter,
+					     len, (int64_t)most), error);
+	if (rc || sqlite3_changes(file->db))
+		return rc;
+	statement = sqlfile_bind(file, SQL_GET, "bb", peer, (size_t)CS_ADDR_LEN, id,
+				 (size_t)RECEIPT_ID_LEN);
+	rc = sqlfile_row(file, statement, error);
+	if (rc <= 0)
+		return rc ? rc : cs_error_set(error, -EDQUOT, "receipt: %zu wait for a peer", most);
+	sqlite3_reset(statement);
+	return 0;
 }
 
 /**

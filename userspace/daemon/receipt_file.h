@@ -9,7 +9,7 @@
 #include "daemon/receipt.h"
 #include "daemon/sqlfile.h"
 
-#define RECEIPT_FILE_OF_PEER	4096	/* letters that wait for one */
+#define RECEIPT_FILE_OF_PEER	4096	/* letters that wait for one, at most */
 
 /**
  * struct receipt_receiver - who signs for a destination
@@ -54,7 +54,7 @@ int receipt_file_open(struct sqlfile *file, const char *path, struct cs_error *e
 /* Letters, without their length in front, each for a peer; all are part of a transaction. */
 int receipt_file_wait(struct sqlfile *file, const uint8_t peer[CS_ADDR_LEN],
 		      const uint8_t id[RECEIPT_ID_LEN], const void *letter, size_t len,
-		      uint64_t ends, struct cs_error *error);
+		      uint64_t ends, size_t most, struct cs_error *error);
 int receipt_file_get(struct sqlfile *file, const uint8_t peer[CS_ADDR_LEN],
 		     const uint8_t id[RECEIPT_ID_LEN], uint8_t **letter, size_t *len,
 		     struct cs_error *error);

@@ -21,6 +21,10 @@
  * nothing, and is answered again. A buyer that does not answer gains nothing: the seller holds the
  * receiver's signature, the endorsements and the buyer's own signature below the contract.
  *
+ * What this node could not claim of its own buyer, for want of room, it does not pay for either:
+ * the letter comes again. Who signs for a wired destination nobody may know but the buyer, so what
+ * goes on to those who pay nothing has less room, and is lost beyond that.
+ *
  * A kernel passes messages on at once, and a receipt may be back before the daemon has them: such a
  * letter is kept for a moment, and looked at again.
  *
@@ -47,6 +51,7 @@
 
 #define SIGNATURES_RATE	1000	/* that one peer may have verified in a second */
 #define WAITING_MAX	16384	/* letters: some 100 MB at most */
+#define FREE_SHARE	2	/* of all room this part is for what earns nothing */
 #define LOOK_SECONDS	5
 #define AGAIN_LOOKS	6	/* after so many looks what was not answered is sent again */
 #define LINES_RATE	2
@@ -244,12 +249,30 @@ static bool given(struct daemon *daemon, const uint8_t *digest, struct store_giv
 	return true;
 }
 
+static bool is_paid(const uint8_t uid[CONTRACT_UID_LEN])
+{
+	return memcmp(uid, no_contract, CONTRACT_UID_LEN);
+}
+
+/* Did somebody sign whom the buyer did not mean? He would not pay for it. */
+static bool is_of_another(const struct passing *passing, const uint8_t uid[CONTRACT_UID_LEN])
+{
+	const struct contract *contract;
+
+	contract = is_paid(uid) ? deal_contract(passing->daemon, uid) : NULL;
+	return contract && !contract_receiver_is(contract, passing->receipt->receiver);
+}
+
 static void add_heir(struct passing *passing, const uint8_t peer[CS_ADDR_LEN],
 		     const uint8_t uid[CONTRACT_UID_LEN], uint64_t bit)
 {
 	struct heir *heir;
 	size_t i;
 
+	if (is_of_another(passing, uid)) {
+		passing->daemon->receipts->stats.unknown++;
+		return;
+	}
 	for (i = 0; i < passing->nr_heirs; i++) {
 		heir = &passing->heirs[i];
 		if (!memcmp(heir->peer, peer, CS_ADDR_LEN) &&
@@ -356,6 +379,29 @@ static uint64_t ends(const struct daemon *daemon)
 	return daemon_now() + daemon->config.device.lifetime_max + DEAL_GRACE;
 }
 
+/*
+ * One more letter waits for a peer. When there is no room it is lost, unless a seller would be paid
+ * for what this node then could not claim.
+ */
+static int wait_for(const struct passing *passing, const struct heir *heir,
+		    const uint8_t id[RECEIPT_ID_LEN], const void *letter, size_t len,
+		    struct cs_error *error)
+{
+	struct receipts *receipts = passing->daemon->receipts;
+	bool paid = is_paid(heir->claim.contract);
+	int rc = -EDQUOT;
+
+	if (paid || receipts->waiting < WAITING_MAX / FREE_SHARE)
+		rc = receipt_file_wait(&receipts->file, heir->peer, id, letter, len,
+				       ends(passing->daemon), paid ? RECEIPT_FILE_OF_PEER :
+				       RECEIPT_FILE_OF_PEER / FREE_SHARE, error);
+	receipts->stats.passed += !rc;
+	if (rc != -EDQUOT || (paid && passing->from))
+		return rc;
+	receipts->stats.unknown += __builtin_popcountll(heir->claim.messages);
+	return 0;
+}
+
 static int keep_for(struct passing *passing, const struct heir *heir, struct cs_error *error)
 {
 	struct proto_endorsement endorsements[PROTO_ENDORSEMENTS_MAX];
@@ -381,10 +427,8 @@ static int keep_for(struct passing *passing, const struct heir *heir, struct cs_
 		rc = cs_error_set(error, -ENOMEM, "receipt: out of memory");
 	if (rc)
 		return rc;
-	rc = receipt_file_wait(&daemon->receipts->file, heir->peer, id, data + 4, len - 4,
-			       ends(daemon), error);
+	rc = wait_for(passing, heir, id, data + 4, len - 4, error);
 	free(data);
-	daemon->receipts->stats.passed += !rc;
 	return rc;
 }
 
@@ -413,7 +457,7 @@ static int keep_own(struct passing *passing, struct cs_error *error)
 	return rc < 0 ? rc : 0;
 }
 
-/* Commits what goes on, before the one who sent it is answered. */
+/* Keeps what goes on; to be committed before the one who sent it is answered. */
 static int keep(struct passing *passing, struct cs_error *error)
 {
 	struct sqlfile *file = &passing->daemon->receipts->file;
@@ -424,9 +468,8 @@ static int keep(struct passing *passing, struct cs_error *error)
 		rc = keep_for(passing, &passing->heirs[i], error);
 	if (!rc && passing->own)
 		rc = keep_own(passing, error);
-	if (!rc)
-		return sqlfile_commit(file, error);
-	sqlfile_rollback(file);
+	if (rc)
+		sqlfile_rollback(file);
 	return rc;
 }
 
@@ -551,7 +594,7 @@ static enum receipt_refusal judge(struct peer *peer, const struct proto_receipt 
 		return rc == -EIO ? RECEIPT_REFUSAL_ERROR : RECEIPT_REFUSAL_CHAIN;
 	if (contradicts(daemon, receipt, &passing->proven))
 		return RECEIPT_REFUSAL_RECEIVER;
-	if (memcmp(claim->contract, no_contract, sizeof(no_contract))) {
+	if (is_paid(claim->contract)) {
 		refusal = check_contract(peer, receipt, claim);
 		if (refusal)
 			return refusal;
@@ -563,23 +606,32 @@ static enum receipt_refusal judge(struct peer *peer, const struct proto_receipt 
 	return refusal;
 }
 
-/* Enters what is to be paid and keeps what goes on, in this order, so that all is paid once. */
+/*
+ * Enters what is to be paid, once there is room for what goes on, and commits that after it: after
+ * a kill between the two the letter comes again, and nothing is paid twice.
+ */
 static enum receipt_refusal record(struct peer *peer, const struct receipt_claim *claim,
 				   struct passing *passing, struct cs_error *error)
 {
 	struct daemon *daemon = peer->daemon;
 	struct receipt_stats *stats = &daemon->receipts->stats;
+	struct sqlfile *file = &daemon->receipts->file;
 	uint64_t count = 0;
-	int rc = 0;
+	int rc;
 
-	if (memcmp(claim->contract, no_contract, sizeof(no_contract))) {
+	rc = keep(passing, error);
+	if (rc)
+		return rc == -EDQUOT ? RECEIPT_REFUSAL_FULL : RECEIPT_REFUSAL_ERROR;
+	if (is_paid(claim->contract)) {
 		rc = earn(daemon, passing->receipt, claim, &count, error);
-		if (rc)
+		if (rc) {
+			sqlfile_rollback(file);
 			return refusal_of(rc);
+		}
 		stats->earned += count;
 		stats->repeated += !count;
 	}
-	if (keep(passing, error))
+	if (sqlfile_commit(file, error))
 		return RECEIPT_REFUSAL_ERROR;
 	stats->taken++;
 	return RECEIPT_REFUSAL_NONE;
@@ -722,7 +774,7 @@ static int answered(struct peer *peer, const struct proto_receipt *receipt, uint
 		log_warning("%s: %d of the %d messages of a receipt do not hold for it",
 			    peer_label(peer), __builtin_popcountll(claimed & ~messages),
 			    __builtin_popcountll(claimed));
-	if (!claim.messages || !memcmp(claim.contract, no_contract, sizeof(no_contract)))
+	if (!claim.messages || !is_paid(claim.contract))
 		return 0;
 	rc = earn(daemon, receipt, &claim, &count, error);
 	if (rc)
@@ -811,6 +863,8 @@ int receipt_delivered(struct daemon *daemon, const struct proto_receipt *receipt
 	if (daemon->receipts->waiting + passing.nr_heirs > WAITING_MAX)
 		return cs_error_set(error, -ENOSPC, "receipt: too many wait to go on");
 	rc = keep(&passing, error);
+	if (!rc)
+		rc = sqlfile_commit(&daemon->receipts->file, error);
 	if (rc)
 		return rc;
 	daemon->receipts->stats.taken++;

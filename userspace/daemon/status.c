@@ -336,7 +336,8 @@ struct listing {
 
 static json_t *flags_json(uint8_t flags)
 {
-	static const char *const names[] = { "own", "delivered", "earns", "local" };
+	static const char *const names[] = { "own", "delivered", "earns", "local",
+					     "brought" };
 	json_t *list = json_array();
 	unsigned int i;
 

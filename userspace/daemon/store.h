@@ -25,12 +25,15 @@
  * @STORE_DELIVERED: known to have reached its destination
  * @STORE_EARNS: under a contract that still can be earned: never evicted
  * @STORE_LOCAL: its destination is this node
+ * @STORE_BROUGHT: this node, a gateway, brought it to its destination, and was not answered yet:
+ *	who delivered it first alone gets a receipt, and may be this node
  */
 enum store_flag {
 	STORE_OWN	= 1 << 0,
 	STORE_DELIVERED	= 1 << 1,
 	STORE_EARNS	= 1 << 2,
 	STORE_LOCAL	= 1 << 3,
+	STORE_BROUGHT	= 1 << 4,
 };
 
 /**

@@ -206,7 +206,8 @@ static int bury(struct store *store, const uint8_t *digest, const struct store_n
 /**
  * store_cancel() - a message was delivered
  * @store: the store
- * @digest: of the message; dropped if held, unless it is for this node
+ * @digest: of the message; dropped if held, unless it is for this node, or this node may get a
+ *	receipt for it
  * @notice: who says so
  *
  * It takes the place of what was said before. With a configuration that has nothing remembered it
@@ -227,8 +228,8 @@ int store_cancel(struct store *store, const uint8_t digest[CS_DIGEST_LEN],
 	memcpy(copy, digest, sizeof(copy)); /* it may be one of the store's own */
 	if (!store_get(store, copy, &item)) {
 		note_given(&grave, &item);
-		rc = item.flags & STORE_LOCAL ? store_flag(store, copy, STORE_DELIVERED, 0) :
-						store_del(store, copy);
+		rc = item.flags & (STORE_LOCAL | STORE_BROUGHT) ?
+		     store_flag(store, copy, STORE_DELIVERED, 0) : store_del(store, copy);
 	}
 	if (rc)
 		return rc;

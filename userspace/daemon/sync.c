@@ -15,7 +15,9 @@
  * finds that the other holds a message that was delivered says so instead of wanting it.
  *
  * The ids of a round take 32 bytes each, so there is one round at a time that this node leads, and
- * one that it follows; others wait. Nobody waits in a circle: who leads answers at once.
+ * one that it follows; others wait. Nobody waits in a circle: who leads answers at once. Each round
+ * is a walk through the store, and holds up others: those that a peer asks for are limited, and one
+ * for which others wait is ended after a while, however lively it is.
  *
  * What passes over the session is limited by the quotas of bytes a second: what is given waits in
  * the queue of the peer; of what is lacking only as much is wanted as may come in a second, and
@@ -47,6 +49,7 @@
 #define ROUND_SECONDS	60	/* a round that takes longer without a letter has died */
 #define LEAD_SECONDS	20	/* or when others wait */
 #define FOLLOW_SECONDS	5
+#define ASKED_RATE	2	/* rounds a second that a peer may ask for */
 #define PUMP_MSEC	5
 #define PUMP_MESSAGES	64
 #define USUAL_SIZE	CS_FRAME_DEFAULT
@@ -156,7 +159,7 @@ static void lead(struct peer *peer)
 	sync->leading = true;
 	sync->again = false;
 	sync->changed = 0;
-	sync->began = daemon_ticks();
+	sync->began = sync->opened = daemon_ticks();
 	if (snapshot(peer, letter.symbols.salt)) {
 		log_warning("%s: not reconciled: out of memory, or the store is damaged",
 			    peer_label(peer));
@@ -166,19 +169,31 @@ static void lead(struct peer *peer)
 	send_symbols(peer, &letter, soon ? SOON_SYMBOLS : FIRST_SYMBOLS);
 }
 
-/* Tells whether a round has to wait for another one, which may have died. */
+/* May the peer have a round at once that it asks for? */
+static bool may_ask(struct peer *peer)
+{
+	policy_bucket_set(&peer->sync.asked, ASKED_RATE, daemon_ticks());
+	return policy_bucket_take(&peer->sync.asked, 1, daemon_ticks());
+}
+
+/*
+ * Tells whether a round has to wait: for another one, which may have died, or goes on for too long;
+ * or as the other side has begun too many.
+ */
 static bool must_wait(struct peer *peer)
 {
 	uint64_t patience = (leads(peer) ? LEAD_SECONDS : FOLLOW_SECONDS) * SECOND;
 	struct peer *other = busy_with(peer->daemon, leads(peer));
+	uint64_t now = daemon_ticks();
 
 	peer->sync.waits = other;
-	if (other && daemon_ticks() - other->sync.began >= patience) {
+	if (other && (now - other->sync.began >= patience ||
+		      now - other->sync.opened >= ROUND_SECONDS * SECOND)) {
 		peer->sync.waits = false;
 		end_round(other);
-		return false;
+		other = NULL;
 	}
-	return other;
+	return other || (!leads(peer) && !may_ask(peer));
 }
 
 /* --- What is given --- */
@@ -491,7 +506,7 @@ static void begin_following(struct peer *peer)
 	sync->decoded = 0;
 	/* unless the other side has given up */
 	if (now - sync->began < LEAD_SECONDS * SECOND) {
-		sync->began = now;
+		sync->began = sync->opened = now;
 		if (snapshot(peer, sync->salt))
 			end_round(peer);
 		else
@@ -569,7 +584,7 @@ static void on_more(struct peer *peer, const struct proto_more *more)
 	struct sync *sync = &peer->sync;
 
 	if (!more->count && leads(peer)) { /* it asks for a round */
-		schedule(peer, 0, 0);
+		schedule(peer, may_ask(peer) ? 0 : 1, 0);
 		return;
 	}
 	if (!sync->set || !sync->leading || more->round != sync->round || !more->count)

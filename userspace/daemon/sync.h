@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/idset.h"
+#include "daemon/policy.h"
 
 struct daemon;
 struct event;
@@ -26,6 +27,8 @@ struct reconcile;
  * @round: number of the round under way, or the last one
  * @leading: this node began the round
  * @began: daemon_ticks() when it did, or heard of the other side last
+ * @opened: daemon_ticks() when the round began, whatever was heard since
+ * @asked: bucket of rounds that the peer asks for
  * @timer: of the next round, at the one with the lower address; or of the end of a silent one
  * @changed: daemon_ticks() when this store first changed since the last round, 0: it did not
  * @decoded: symbols that came in this round
@@ -58,6 +61,8 @@ struct sync {
 	uint32_t		round;
 	bool			leading;
 	uint64_t		began;
+	uint64_t		opened;
+	struct policy_bucket	asked;
 	struct event		*timer;
 	uint64_t		changed;
 	size_t			decoded;

@@ -388,7 +388,7 @@ static uint64_t told(int n)
 }
 
 /* In a ring each notice passes each link once or twice, and then no more. */
-static void ring(uint32_t cancelled)
+static void ring(uint32_t cancelled, uint8_t flags)
 {
 	struct store_item item;
 	uint64_t before, after;
@@ -402,16 +402,17 @@ static void ring(uint32_t cancelled)
 	for (i = 0; i < 4; i++)
 		nodes_pair(i, (i + 1) % 4);
 	nodes_run(700); /* the first rounds */
-	item = message(address_of(2), STORE_OWN);
+	item = message(address_of(2), STORE_OWN | flags);
 	node_store(0, &item);
-	item.flags = 0;
+	item.flags = flags;
 	node_store(1, &item);
 	node_store(3, &item);
 	before = told(4);
 	item.flags = STORE_LOCAL;
 	node_store(2, &item);
 	cancel_delivered(&nodes[2].daemon, item.digest, item.expiry);
-	run_until(node_messages(0) + node_messages(1) + node_messages(3) == 0, 20000);
+	run_until(flags ? flags_of(1, item.digest) & flags_of(3, item.digest) & STORE_DELIVERED :
+		  node_messages(0) + node_messages(1) + node_messages(3) == 0, 20000);
 	nodes_run(500);
 	after = told(4);
 	/* a letter of 200 bytes, and an answer to nothing */
@@ -423,14 +424,27 @@ static void ring(uint32_t cancelled)
 static void test_ring(void **state)
 {
 	(void)state;
-	ring(1000);
+	ring(1000, 0);
 }
 
 /* Also when nothing is remembered: it would be news for ever. */
 static void test_ring_forgetful(void **state)
 {
 	(void)state;
-	ring(0);
+	ring(0, 0);
+}
+
+/* Nor when it is remembered that gateways have an answer to get, and they keep the message. */
+static void test_ring_of_gateways(void **state)
+{
+	(void)state;
+	ring(1000, STORE_BROUGHT);
+}
+
+static void test_ring_of_forgetful_gateways(void **state)
+{
+	(void)state;
+	ring(0, STORE_BROUGHT);
 }
 
 int main(void)
@@ -448,6 +462,8 @@ int main(void)
 		NODES_TEST(test_flood),
 		NODES_TEST(test_ring),
 		NODES_TEST(test_ring_forgetful),
+		NODES_TEST(test_ring_of_gateways),
+		NODES_TEST(test_ring_of_forgetful_gateways),
 	};
 
 	return nodes_main("cancel", tests, sizeof(tests) / sizeof(*tests));

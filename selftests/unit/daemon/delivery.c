@@ -176,16 +176,17 @@ static void test_the_whole_way(void **state)
 
 static struct contract contracts[4];
 
-/* A contract between Bob, who buys, and Alice, as it stands in both ledgers. */
-static void sign_contract(struct contract *contract, uint32_t id, const uint8_t *address,
-			  const uint8_t *key, int64_t created, int64_t expiry)
+/* A contract as it stands in the ledgers of who buys and who sells. */
+static void sign_between(struct contract *contract, int buyer, int seller, uint32_t id,
+			 const uint8_t *address, const uint8_t *key, int64_t created,
+			 int64_t expiry)
 {
-	struct identity *bob = &nodes[BOB].daemon.identity, *alice = &nodes[ALICE].daemon.identity;
+	struct daemon *buys = &nodes[buyer].daemon, *sells = &nodes[seller].daemon;
 	size_t i;
 
 	memset(contract, 0, sizeof(*contract));
-	memcpy(contract->buyer, bob->public, IDENTITY_PUBLIC_LEN);
-	memcpy(contract->seller, alice->public, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->buyer, buys->identity.public, IDENTITY_PUBLIC_LEN);
+	memcpy(contract->seller, sells->identity.public, IDENTITY_PUBLIC_LEN);
 	memcpy(contract->destination, address, CS_ADDR_LEN);
 	memcpy(contract->receiver, key, IDENTITY_PUBLIC_LEN);
 	contract->id = id;
@@ -199,10 +200,16 @@ static void sign_contract(struct contract *contract, uint32_t id, const uint8_t 
 		contract->items[i].digest[0] = i;
 		contract->items[i].size = SIZE;
 	}
-	OK(contract_sign(contract, bob, error));
-	OK(contract_sign(contract, alice, error));
-	OK(ledger_promise(nodes[BOB].daemon.ledger, contract, created, error));
-	OK(ledger_promise(nodes[ALICE].daemon.ledger, contract, created, error));
+	OK(contract_sign(contract, &buys->identity, error));
+	OK(contract_sign(contract, &sells->identity, error));
+	OK(ledger_promise(buys->ledger, contract, created, error));
+	OK(ledger_promise(sells->ledger, contract, created, error));
+}
+
+static void sign_contract(struct contract *contract, uint32_t id, const uint8_t *address,
+			  const uint8_t *key, int64_t created, int64_t expiry)
+{
+	sign_between(contract, BOB, ALICE, id, address, key, created, expiry);
 }
 
 static void restart_two(void)
@@ -696,10 +703,33 @@ static void came_by_carol(const uint8_t digest[CS_DIGEST_LEN])
 	node_store(ALICE, &item);
 }
 
+/* Carol delivered, for nothing, what Alice had of Bob. */
+static void carol_fills(struct claim *claim)
+{
+	claim_fill(claim, &contracts[0]);
+	memcpy(claim->letter.receipt.deliverer, nodes[CAROL].daemon.identity.public,
+	       IDENTITY_PUBLIC_LEN);
+	memset(claim->letter.receipt.contract, 0, PROTO_UID_LEN);
+	memset(claim->claim.contract, 0, PROTO_UID_LEN);
+}
+
+static void carol_says(struct claim *claim, const struct identity *by)
+{
+	struct proto_receipt *receipt = &claim->letter.receipt;
+
+	OK(receipt_sign(receipt, by, error));
+	claim->claim.messages = receipt_all(receipt);
+	receipt->nr_endorsements = 0;
+	OK(receipt_endorse(receipt, &nodes[CAROL].daemon.identity,
+			   nodes[ALICE].daemon.identity.address, &claim->claim, claim->chain,
+			   error));
+	receipt->nr_endorsements = 1;
+	receipt_letter(node_peer(ALICE, CAROL), &claim->letter);
+}
+
 /* Carol delivered what Alice's kernel had given her before Alice's daemon got it back from her. */
 static void test_came_back(void **state)
 {
-	struct proto_receipt *receipt;
 	struct claim claim;
 	size_t i;
 
@@ -707,18 +737,8 @@ static void test_came_back(void **state)
 	nodes_pair(ALICE, CAROL);
 	for (i = 0; i < COUNT; i++)
 		came_by_carol(contracts[0].items[i].digest);
-	claim_fill(&claim, &contracts[0]);
-	receipt = &claim.letter.receipt;
-	memcpy(receipt->deliverer, nodes[CAROL].daemon.identity.public, IDENTITY_PUBLIC_LEN);
-	memset(receipt->contract, 0, PROTO_UID_LEN);
-	memset(claim.claim.contract, 0, PROTO_UID_LEN);
-	OK(receipt_sign(receipt, &receiver, error));
-	claim.claim.messages = receipt_all(receipt);
-	receipt->nr_endorsements = 0;
-	OK(receipt_endorse(receipt, &nodes[CAROL].daemon.identity,
-			   nodes[ALICE].daemon.identity.address, &claim.claim, claim.chain, error));
-	receipt->nr_endorsements = 1;
-	receipt_letter(node_peer(ALICE, CAROL), &claim.letter);
+	carol_fills(&claim);
+	carol_says(&claim, &receiver);
 	assert_int_equal(receipt_stats(&nodes[ALICE].daemon)->taken, 1);
 	run_until(earned(BOB, true) == COUNT * SIZE, 10000);
 	run_until(earned(ALICE, false) == COUNT * SIZE, 10000);
@@ -749,18 +769,96 @@ static void test_away(void **state)
 	snprintf(path, sizeof(path), "%s/file", dir);
 	assert_int_equal(receipt_file_open(&file, path, &error), 0);
 	assert_int_equal(sqlfile_begin(&file, &error), 0);
-	for (i = 0; i < RECEIPT_FILE_OF_PEER + 5; i++) {
+	for (i = 0; i < 105; i++) {
 		memcpy(id, &i, sizeof(i));
-		assert_int_equal(receipt_file_wait(&file, away, id, "x", 1, 1, &error), 0);
+		assert_int_equal(receipt_file_wait(&file, away, id, "x", 1, 1, 100, &error),
+				 i < 100 ? 0 : -EDQUOT);
 	}
-	assert_int_equal(receipt_file_wait(&file, here, id, "x", 1, 1, &error), 0);
+	assert_int_equal(receipt_file_wait(&file, here, id, "x", 1, 1, 100, &error), 0);
+	/* one that waits already needs no room */
+	memset(id, 0, sizeof(id));
+	assert_int_equal(receipt_file_wait(&file, away, id, "x", 1, 1, 100, &error), 0);
 	assert_int_equal(sqlfile_commit(&file, &error), 0);
 	assert_int_equal(receipt_file_each(&file, away, count_letter, &count, &error), 0);
-	assert_int_equal(count, RECEIPT_FILE_OF_PEER);
+	assert_int_equal(count, 100);
 	assert_int_equal(receipt_file_each(&file, here, count_letter, &count, &error), 0);
-	assert_int_equal(count, RECEIPT_FILE_OF_PEER + 1);
+	assert_int_equal(count, 101);
 	sqlfile_close(&file);
 	tempdir_remove(dir);
+}
+
+/* So much waits at Alice for Bob. */
+static void bob_is_owed(unsigned int count)
+{
+	const uint8_t *bob = nodes[BOB].daemon.identity.address;
+	uint8_t id[RECEIPT_ID_LEN] = { 0 };
+	struct sqlfile file;
+	char path[160];
+	unsigned int i;
+
+	node_stop(ALICE);
+	snprintf(path, sizeof(path), "%s/receipts.db", nodes[ALICE].dir);
+	OK(receipt_file_open(&file, path, error));
+	OK(sqlfile_begin(&file, error));
+	for (i = 0; i < RECEIPT_FILE_OF_PEER; i++) {
+		memcpy(id, &i, sizeof(i));
+		if (i < count)
+			OK(receipt_file_wait(&file, bob, id, "x", 1, time(NULL) + 600,
+					     RECEIPT_FILE_OF_PEER, error));
+		else
+			OK(receipt_file_drop(&file, bob, id, error));
+	}
+	OK(sqlfile_commit(&file, error));
+	sqlfile_close(&file);
+	node_start(ALICE);
+	restart_two();
+	nodes_pair(ALICE, CAROL);
+}
+
+/* Alice pays Carol for nothing that she could not claim of Bob. */
+static void test_no_room(void **state)
+{
+	const struct receipt_stats *stats;
+	struct contract resold;
+	struct claim claim;
+
+	(void)state;
+	node_start(CAROL);
+	sign_between(&resold, ALICE, CAROL, contracts[0].id, loopback, receiver.public,
+		     time(NULL), time(NULL) + 3600);
+	alice_holds(&contracts[0], COUNT);
+	bob_is_owed(RECEIPT_FILE_OF_PEER);
+	claim_fill(&claim, &resold);
+	carol_says(&claim, &receiver);
+	stats = receipt_stats(&nodes[ALICE].daemon);
+	assert_int_equal(stats->refused[RECEIPT_REFUSAL_FULL], 1);
+	assert_int_equal(stats->taken, 0);
+	assert_int_equal(earned(ALICE, true), 0);
+	/* and for all of it when there is room */
+	bob_is_owed(RECEIPT_FILE_OF_PEER - 1);
+	carol_says(&claim, &receiver);
+	stats = receipt_stats(&nodes[ALICE].daemon);
+	assert_int_equal(stats->taken, 1);
+	assert_int_equal(stats->passed, 1);
+	assert_int_equal(earned(ALICE, true), COUNT * SIZE);
+	contract_free(&resold);
+}
+
+/* What Bob would not pay for takes no room of what he does. */
+static void test_other_signer(void **state)
+{
+	const struct receipt_stats *stats = receipt_stats(&nodes[ALICE].daemon);
+	struct claim claim;
+
+	(void)state;
+	nodes_pair(ALICE, CAROL);
+	alice_holds(&contracts[0], COUNT);
+	carol_fills(&claim);
+	carol_says(&claim, &nodes[CAROL].daemon.identity);
+	assert_int_equal(stats->passed, 0);
+	assert_int_equal(stats->unknown, COUNT);
+	carol_says(&claim, &receiver);
+	assert_int_equal(stats->passed, 1);
 }
 
 #define TWO(test) cmocka_unit_test_setup_teardown(test, set_up_two, tear_down_two)
@@ -782,6 +880,8 @@ int main(void)
 		TWO(test_too_many),
 		TWO(test_came_back),
 		cmocka_unit_test(test_away),
+		TWO(test_no_room),
+		TWO(test_other_signer),
 	};
 
 	return nodes_main("delivery", tests, sizeof(tests) / sizeof(*tests));

@@ -3,17 +3,23 @@
  * Unit tests of the gateway: a whole daemon and an ingest in one process, over real TLS on the
  * loopback. What it brings, to whom, where it is at home, and how it goes on after a break.
  */
+#include <endian.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/service.h"
 #include "daemon/config_value.h"
 #include "daemon/gateway.h"
+#include "daemon/notice.h"
 #include "daemon/receipt_way.h"
 
 #define GATE	0
+#define OTHER	1
 
 static struct daemon *const gate = &nodes[GATE].daemon;
 static struct config_prefix served[1], any[1];
@@ -146,6 +152,122 @@ static void test_no_room(void **state)
 	assert_int_equal(taken, wanted);
 }
 
+/* A notice of all that the gateway holds. */
+struct told {
+	struct proto_cancel	cancel;
+	uint8_t			digests[PROTO_DIGESTS_MAX][CS_DIGEST_LEN];
+};
+
+static int tell_of(const struct store_item *item, void *data)
+{
+	struct told *told = data;
+
+	memcpy(told->digests[told->cancel.nr_digests++], item->digest, CS_DIGEST_LEN);
+	return 0;
+}
+
+/* A break before the answer, and meanwhile all are told that others delivered it. */
+static void test_receipt_after_a_notice(void **state)
+{
+	struct told told = { .cancel.digests = told.digests[0] };
+	struct store_item item;
+
+	(void)state;
+	nodes_pair(GATE, OTHER);
+	know_receiver(GATE, receiver.public);
+	send_messages(GATE, 10);
+	run_until(some_taken(), 5000);
+	/* the answer is on its way */
+	assert_int_equal(receipt_stats(gate)->delivered, 0);
+	node_stop(GATE);
+	service_stop();
+	nodes_run(20);
+	nodes_pair(GATE, OTHER);
+	assert_int_equal(store_each(gate->store, tell_of, &told), 0);
+	assert_int_equal(told.cancel.nr_digests, 10);
+	told.cancel.expiry = time(NULL) + 600;
+	assert_int_equal(notice_sign(&told.cancel, &receiver), 0);
+	cancel_letter(node_peer(GATE, OTHER), &told.cancel);
+	/* known to be delivered: others are not given it any more, but the receipt is asked for */
+	assert_int_equal(store_get(gate->store, told.digests[3], &item), 0);
+	assert_int_equal(item.flags, STORE_OWN | STORE_DELIVERED | STORE_BROUGHT);
+	assert_int_equal(cancel_state(gate, told.digests[3]), CANCEL_PROVEN);
+	service_start("");
+	run_until(receipt_stats(gate)->delivered == 10, 6000);
+	run_until(!node_messages(GATE), 2000);
+	assert_int_equal(taken, 10);
+}
+
+/* A message to a port of this host that its sender has made up. */
+static void bring_to(uint16_t port)
+{
+	struct cs_msg_hdr *hdr;
+	struct store_item item;
+	uint8_t bytes[200];
+
+	make_message(&item, bytes, sizeof(bytes), loopback, time(NULL) + 3600);
+	hdr = (struct cs_msg_hdr *)bytes;
+	hdr->port = htobe16(port);
+	gateway_message(gate, &item);
+}
+
+static struct target *last_target(void)
+{
+	struct target *target = gate->gateway->targets;
+
+	while (target->next)
+		target = target->next;
+	return target;
+}
+
+/* So many targets to which nothing leads that there is no room for more. */
+static void test_many_targets(void **state)
+{
+	struct gateway *gateway = gate->gateway;
+	uint16_t port;
+
+	(void)state;
+	for (port = 1; port <= 1100; port++)
+		if (port != service_port)
+			bring_to(port);
+	assert_int_equal(gateway->nr_targets, 1024);
+	assert_int_equal(gateway->known.count, 1024);
+	/* nobody was tried yet: none goes for one that may be no better */
+	send_messages(GATE, 10);
+	assert_int_not_equal(last_target()->port, service_port);
+	run_until(last_target()->failures, 5000);
+	send_messages(GATE, 10);
+	assert_int_equal(last_target()->port, service_port);
+	assert_int_equal(gateway->nr_targets, 1024);
+	assert_int_equal(gateway->known.count, 1023 + 10);
+}
+
+/* Those that take their time do not get another turn before the others had theirs. */
+static void test_turns(void **state)
+{
+	struct sockaddr_in6 address;
+	struct target *target;
+	socklen_t len;
+	int fds[20], i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		address = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+						 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+		len = sizeof(address);
+		fds[i] = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(fds[i], (struct sockaddr *)&address, len), 0);
+		assert_int_equal(listen(fds[i], 1), 0);
+		assert_int_equal(getsockname(fds[i], (struct sockaddr *)&address, &len), 0);
+		bring_to(be16toh(address.sin6_port));
+	}
+	run_until(gate->gateway->links == 16, 5000);
+	for (target = gate->gateway->targets, i = 0; target; target = target->next)
+		assert_int_equal(!target->wired, i++ < 4);
+	for (i = 0; i < 20; i++)
+		close(fds[i]);
+}
+
 static bool wants(uint8_t flags, const uint8_t *destination, uint64_t expiry)
 {
 	struct store_item item = { .flags = flags, .expiry = expiry };
@@ -166,6 +288,8 @@ static void test_what_is_brought(void **state)
 	assert_false(wants(0, gate->identity.address, later));
 	assert_false(wants(STORE_DELIVERED, loopback, later));
 	assert_false(wants(STORE_LOCAL, loopback, later));
+	assert_true(wants(STORE_BROUGHT, loopback, later));
+	assert_true(wants(STORE_DELIVERED | STORE_BROUGHT, loopback, later));
 	gate->config.gateway.destinations = any;
 	gate->config.gateway.metered = true;
 	assert_false(wants(0, loopback, later));
@@ -246,6 +370,9 @@ int main(void)
 		TEST(test_break),
 		TEST(test_wrong_key),
 		TEST(test_no_room),
+		TEST(test_receipt_after_a_notice),
+		TEST(test_many_targets),
+		TEST(test_turns),
 		TEST(test_what_is_brought),
 		TEST(test_home),
 		cmocka_unit_test(test_router),

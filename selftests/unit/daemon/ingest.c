@@ -371,6 +371,26 @@ static size_t in_inbox(const uint8_t *digest)
 	return found;
 }
 
+/* Of the files in the inbox, each rounded up to blocks. */
+static size_t inbox_bytes(size_t block)
+{
+	const struct dirent *entry;
+	char path[512];
+	size_t bytes = 0;
+	struct stat st;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/inbox", place);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		if (strstr(entry->d_name, ".messages") &&
+		    !fstatat(dirfd(dir), entry->d_name, &st, 0))
+			bytes += (st.st_size + block - 1) / block * block;
+	closedir(dir);
+	return bytes;
+}
+
 /* --- A bucket --- */
 
 #define REGION	"eu-test-1"
@@ -617,8 +637,8 @@ static void test_bucket_full(void **state)
 		assert_true(serial < 10000);
 		probe_end(&probe);
 		assert_true(nobody_is_left());
-	} while (read_inbox() * LEN <= (1 << 20) - LEN);
-	assert_true(nr_inbox * LEN <= 1 << 20);
+	} while (inbox_bytes(4096) <= (1 << 20) - 4096);
+	assert_int_equal(inbox_bytes(4096), 1 << 20);
 	probe_connect(&probe, 0);
 	make(messages[0], serial);
 	assert_true(deliver(&probe, 1));
@@ -789,25 +809,6 @@ static void test_vouch(void **state)
 	bucket_stop();
 }
 
-static size_t inbox_bytes(void)
-{
-	const struct dirent *entry;
-	char path[512];
-	size_t bytes = 0;
-	struct stat st;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/inbox", place);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while ((entry = readdir(dir)))
-		if (strstr(entry->d_name, ".messages") &&
-		    !fstatat(dirfd(dir), entry->d_name, &st, 0))
-			bytes += st.st_size;
-	closedir(dir);
-	return bytes;
-}
-
 /* What of the object's messages is needed: two envelopes, and a chunk, each of one slice. */
 static size_t needed_bytes(void)
 {
@@ -841,11 +842,11 @@ static void test_whole(void **state)
 	for (i = 0; i < 5000 && !probe.acks; i++)
 		run(1);
 	states_are(&probe, nr_object_messages, PROTO_ACK_NEW);
-	assert_int_equal(inbox_bytes(), object_len);
-	for (i = 0; i < 1000 && inbox_bytes() > needed_bytes(); i++)
+	assert_int_equal(inbox_bytes(1), object_len);
+	for (i = 0; i < 1000 && inbox_bytes(1) > needed_bytes(); i++)
 		run(10);
 	run(100);
-	assert_int_equal(inbox_bytes(), needed_bytes());
+	assert_int_equal(inbox_bytes(1), needed_bytes());
 	assert_true(needed_bytes() <= object_len / 2);
 	probe_end(&probe);
 	cs_private_free(provider);
@@ -990,7 +991,7 @@ static void test_full(void **state)
 						   PROTO_ACK_FULL)
 		make_all(ingest_stats(ingest)->states[PROTO_ACK_NEW], PROTO_BATCH_MAX);
 	assert_int_equal(probe.states[PROTO_BATCH_MAX - 1], PROTO_ACK_FULL);
-	assert_true(read_inbox() * LEN <= 1 << 20 && read_inbox() * LEN > (1 << 20) - LEN);
+	assert_int_equal(inbox_bytes(4096), 1 << 20);
 	assert_true(deliver(&probe, PROTO_BATCH_MAX));
 	assert_int_equal(probe.states[0], PROTO_ACK_KNOWN);
 	assert_int_equal(probe.states[PROTO_BATCH_MAX - 1], PROTO_ACK_FULL);
@@ -1006,6 +1007,71 @@ static void test_full(void **state)
 	assert_int_equal(probe.states[0], PROTO_ACK_KNOWN);
 	assert_int_equal(probe.states[PROTO_BATCH_MAX - 1], PROTO_ACK_NEW);
 	probe_end(&probe);
+}
+
+/* One message at a time: each takes a file. */
+static void test_full_of_small(void **state)
+{
+	struct probe probe;
+	int i = 0;
+
+	(void)state;
+	start("bytes = \"1MiB\";");
+	probe_connect(&probe, 0);
+	do {
+		make(messages[0], i++);
+		assert_true(deliver(&probe, 1));
+	} while (probe.states[0] == PROTO_ACK_NEW && i < 1000);
+	states_are(&probe, 1, PROTO_ACK_FULL);
+	assert_int_equal(i, (1 << 20) / 4096 + 1);
+	/* what is looked for when it is full is the same */
+	stop();
+	run(20);
+	start("bytes = \"1MiB\";");
+	probe_end(&probe);
+	probe_connect(&probe, 0);
+	assert_true(deliver(&probe, 1));
+	states_are(&probe, 1, PROTO_ACK_FULL);
+	probe_end(&probe);
+}
+
+static struct ingest_file *open_kept(void)
+{
+	char path[128], directory[128];
+	struct ingest_file *file;
+
+	snprintf(path, sizeof(path), "%s/ingest.db", place);
+	snprintf(directory, sizeof(directory), "%s/inbox", place);
+	OK(ingest_file_open(&file, path, directory, error));
+	return file;
+}
+
+/* However many there are: all that have expired are forgotten within a moment. */
+static void test_expired(void **state)
+{
+	static struct ingest_batch batch = { .receipt.nr_digests = 1 };
+	struct cs_error error = { "" };
+	struct ingest_receipt found;
+	struct ingest_file *file;
+	int i;
+
+	(void)state;
+	file = open_kept();
+	for (i = 0; i < 300; i++) {
+		make(messages[0], i);
+		memcpy(batch.receipt.digests[0], messages[0], CS_DIGEST_LEN);
+		batch.message[0] = messages[0];
+		batch.len[0] = LEN;
+		batch.expiry[0] = time(NULL) - 1000 + i;
+		OK(ingest_file_keep(file, &batch, error));
+	}
+	ingest_file_close(file);
+	start("");
+	run(500);
+	stop();
+	file = open_kept();
+	assert_int_equal(ingest_file_receipt(file, batch.receipt.id, &found, &error), -ENOENT);
+	ingest_file_close(file);
 }
 
 /* --- Hostile clients --- */
@@ -1292,6 +1358,8 @@ int main(void)
 		TEST(test_refused),
 		TEST(test_other_destinations),
 		TEST(test_full),
+		TEST(test_full_of_small),
+		TEST(test_expired),
 		TEST(test_connections),
 		TEST(test_other_letters),
 		TEST(test_strangers),

@@ -11,6 +11,7 @@
 
 #include "common/nodes.h"
 #include "daemon/status.h"
+#include "daemon/holding.h"
 #include "daemon/storedb.h"
 #include "daemon/submit.h"
 #include "lib/base64.h"
@@ -660,6 +661,60 @@ static void test_hostile_holder(void **state)
 	assert_int_equal(held_by_peer(digests, 1), 0);
 }
 
+/* What a peer signs to hold that nobody asked about is not remembered. */
+static void test_holder_of_more(void **state)
+{
+	uint8_t digests[1][CS_DIGEST_LEN], data[IDENTITY_PUBLIC_LEN + 8 + 100 * PROTO_ID_LEN];
+	uint8_t *ids = data + IDENTITY_PUBLIC_LEN + 8;
+	struct proto_letter letter = { .type = PROTO_HELD };
+	uint64_t now = htobe64(daemon_now());
+
+	(void)state;
+	nodes_pair(0, 1);
+	random_bytes(digests[0], sizeof(digests[0]));
+	random_bytes(ids, 100 * PROTO_ID_LEN);
+	memcpy(ids + 50 * PROTO_ID_LEN, digests[0], PROTO_ID_LEN);
+	memcpy(data, nodes[0].daemon.identity.public, IDENTITY_PUBLIC_LEN);
+	memcpy(data + IDENTITY_PUBLIC_LEN, &now, sizeof(now));
+	letter.held.time = be64toh(now);
+	letter.held.ids = ids;
+	letter.held.nr_ids = 100;
+	assert_int_equal(identity_sign(&nodes[1].daemon.identity, "crowdshare held v1", data,
+				       sizeof(data), letter.held.signature), 0);
+	assert_int_equal(held_by_peer(digests, 1), 0);
+	holding_letter(node_peer(0, 1), &letter);
+	assert_int_equal(held_by_peer(digests, 1), 1);
+	assert_int_equal(nodes[0].daemon.holdings->held.count, 1);
+}
+
+/* Questions without end: so many are answered at a time, with one commit. */
+static void test_hostile_asker(void **state)
+{
+	struct proto_letter held = { .type = PROTO_HELD, .held.time = daemon_now() };
+	struct proto_letter letter = { .type = PROTO_HOLD };
+	uint8_t digest[CS_DIGEST_LEN], *encoded;
+	uint64_t before;
+	size_t len;
+	int i;
+
+	(void)state;
+	nodes[0].daemon.config.store.reconcile = 3600;
+	nodes[1].daemon.config.store.reconcile = 3600;
+	nodes_pair(0, 1);
+	nodes_run(700);
+	assert_int_equal(proto_encode(&held, &encoded, &len), 0);
+	free(encoded);
+	random_bytes(digest, sizeof(digest));
+	letter.hold.ids = digest;
+	letter.hold.nr_ids = 1;
+	before = node_peer(1, 0)->session->bytes_out;
+	for (i = 0; i < 100; i++)
+		holding_letter(node_peer(1, 0), &letter);
+	assert_int_equal(node_peer(1, 0)->session->bytes_out, before);
+	nodes_run(300);
+	assert_in_range(node_peer(1, 0)->session->bytes_out - before, 16 * len, 17 * len - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -680,6 +735,8 @@ int main(void)
 		NODES_TEST(test_contract),
 		NODES_TEST(test_free_holder),
 		NODES_TEST(test_hostile_holder),
+		NODES_TEST(test_holder_of_more),
+		NODES_TEST(test_hostile_asker),
 	};
 
 	return nodes_main("submit", tests, sizeof(tests) / sizeof(*tests));

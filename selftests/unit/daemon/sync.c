@@ -538,6 +538,59 @@ static void test_hostile_rounds(void **state)
 	run_until(node_holds(1, item.digest), 20000);
 }
 
+/* Small letters that each ask for a round: few are walks through the store, and the last one is. */
+static void test_hostile_haste(void **state)
+{
+	static const uint8_t noise[PROTO_SYMBOL_LEN] = { 1, [PROTO_SYMBOL_LEN - 1] = 1 };
+	struct proto_letter letter = { .type = PROTO_RECONCILE };
+	uint64_t began, had;
+	uint32_t round;
+
+	(void)state;
+	nodes[0].daemon.config.store.reconcile = 3600;
+	nodes[1].daemon.config.store.reconcile = 3600;
+	nodes_pair(0, 1);
+	run_until(rounds(0, 1) == 1 && rounds(1, 0) == 1, 20000);
+	nodes_run(50);
+	had = sync_of(1, 0)->symbols_bytes;
+	began = nodes_msec();
+	letter.symbols.symbols = noise;
+	letter.symbols.len = sizeof(noise);
+	for (letter.symbols.round = 100; letter.symbols.round < 200; letter.symbols.round++)
+		sync_letter(node_peer(1, 0), &letter);
+	run_until(sync_of(1, 0)->set && !sync_of(1, 0)->first, 3000);
+	assert_int_equal(sync_of(1, 0)->round, 199);
+	assert_in_range(sync_of(1, 0)->symbols_bytes - had, sizeof(noise),
+			(3 + 2 * (nodes_msec() - began) / 1000) * sizeof(noise));
+	/* who leads is asked for one after the other */
+	round = sync_of(0, 1)->round;
+	letter = (struct proto_letter){ .type = PROTO_MORE };
+	for (began = nodes_msec(); nodes_msec() < began + 1500;)
+		says(0, 1, &letter);
+	assert_in_range(sync_of(0, 1)->round - round, 1, 5);
+}
+
+/* A round that goes on and on, a letter at a time, holds up others for a while, and no longer. */
+static void test_hostile_pace(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_MORE };
+	struct sync *slow;
+
+	(void)state;
+	nodes_pair(0, 1);
+	nodes_pair(0, 2);
+	run_until(rounds(0, 1) >= 1 && rounds(0, 2) >= 1, 20000);
+	/* it does not answer any more */
+	node_peer(1, 0)->state = CROWDSHARE_PEER_CONTRACT;
+	slow = sync_of(0, 1);
+	run_until(slow->set, 5000);
+	give(1, 5, 300);
+	letter.more = (struct proto_more){ .round = slow->round, .count = 1 };
+	stays((says(0, 1, &letter), slow->set && !node_messages(2)), 2500);
+	slow->opened -= 60000000000ull;
+	run_until((says(0, 1, &letter), node_messages(2) == 5), 5000);
+}
+
 /* A session was faster than the ring: it is who gave the frame that gave the message. */
 static void test_given_first(void **state)
 {
@@ -627,6 +680,8 @@ int main(void)
 		NODES_TEST(test_frames),
 		NODES_TEST(test_hostile_messages),
 		NODES_TEST(test_hostile_rounds),
+		NODES_TEST(test_hostile_haste),
+		NODES_TEST(test_hostile_pace),
 	};
 
 	return nodes_main("sync", tests, sizeof(tests) / sizeof(*tests));
