@@ -1007,6 +1007,39 @@ const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *add
 	return NULL;
 }
 
+/* Did the seller earn a message under a contract? What the ledger does not tell it did not. */
+static bool is_earned(const struct deal *deal, const uint8_t digest[CS_DIGEST_LEN])
+{
+	enum ledger_state state;
+	int64_t amount;
+
+	return !ledger_state(deal->daemon->ledger, deal->uid, digest, &state, &amount, NULL) &&
+	       (state == LEDGER_STATE_EARNED || state == LEDGER_STATE_SETTLED);
+}
+
+/**
+ * deal_paid() - did a seller earn a message under another contract with this node?
+ * @daemon: whose
+ * @contract: that this node bought; what was earned under this one does not count
+ * @digest: of the message
+ *
+ * A seller that says that it lacks what it has gets a second contract over it.
+ *
+ * Return: whether it did.
+ */
+bool deal_paid(const struct daemon *daemon, const struct contract *contract,
+	       const uint8_t digest[CS_DIGEST_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (deal->buyer && &deal->contract != contract &&
+		    !memcmp(deal->contract.seller, contract->seller, IDENTITY_PUBLIC_LEN) &&
+		    holds(deal, digest) && is_earned(deal, digest))
+			return true;
+	return false;
+}
+
 /**
  * deal_count() - contracts in force
  * @daemon: whose

@@ -128,6 +128,8 @@ const struct contract *deal_contract(const struct daemon *daemon,
 const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *address, uint32_t id,
 				 const uint8_t digest[CS_DIGEST_LEN],
 				 uint8_t uid[CONTRACT_UID_LEN]);
+bool deal_paid(const struct daemon *daemon, const struct contract *contract,
+	       const uint8_t digest[CS_DIGEST_LEN]);
 json_t *deal_list(struct daemon *daemon, struct cs_error *error);
 
 #endif /* CSD_OFFER_H */
