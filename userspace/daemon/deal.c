@@ -485,23 +485,37 @@ static void show(struct deal *deal)
 	session_send(deal->peer->session, &letter);
 }
 
+/* The seller shows a contract: is it one that this node takes? */
+static int check_shown(const struct peer *peer, const struct contract *contract,
+		       struct cs_error *error)
+{
+	struct daemon *daemon = peer->daemon;
+	enum policy_reason reason;
+
+	if (memcmp(contract->buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN) ||
+	    memcmp(contract->seller, peer->public, IDENTITY_PUBLIC_LEN))
+		return cs_error_set(error, -EPERM, "the contract is not this node's with it");
+	if (find(daemon, peer, contract->id, true))
+		return -EALREADY;
+	reason = offer_affords(daemon, contract);
+	return reason ? cs_error_set(error, -EDQUOT, "%s", policy_reason_text(reason)) : 0;
+}
+
 /* The seller shows a contract that this node signed, and was perhaps killed before it committed. */
 static void on_contract(struct peer *peer, const struct proto_contract *shown)
 {
-	struct daemon *daemon = peer->daemon;
 	struct contract contract = { 0 };
 	struct cs_error error = { "" };
 	struct deal *deal = NULL;
 	int rc;
 
 	rc = contract_decode(&contract, shown->body, shown->len, &error);
-	if (!rc && (memcmp(contract.buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN) ||
-		    memcmp(contract.seller, peer->public, IDENTITY_PUBLIC_LEN)))
-		rc = cs_error_set(&error, -EPERM, "the contract is not this node's with it");
-	if (!rc && !find(daemon, peer, contract.id, true)) {
+	if (!rc)
+		rc = check_shown(peer, &contract, &error);
+	if (!rc) {
 		memcpy(contract.buyer_signature, shown->buyer, IDENTITY_SIGNATURE_LEN);
 		memcpy(contract.seller_signature, shown->seller, IDENTITY_SIGNATURE_LEN);
-		rc = commit(daemon, peer, &contract, &deal, &error);
+		rc = commit(peer->daemon, peer, &contract, &deal, &error);
 	}
 	contract_free(&contract);
 	if (rc && rc != -EALREADY)

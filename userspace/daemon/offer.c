@@ -387,40 +387,74 @@ static int accept_bid(struct offer *offer, struct cs_error *error)
 	return rc ? cs_error_set(error, rc, "the session is gone") : 0;
 }
 
-/* Millipoints that were accepted and are not in the ledger yet: the seller has to sign. */
-static uint64_t accepted(const struct daemon *daemon)
+/*
+ * Millipoints that were accepted and are not in the ledger yet: the seller has to sign. @but is the
+ * contract that is being looked at, and not counted.
+ */
+static uint64_t accepted(const struct daemon *daemon, const struct contract *but)
 {
 	const struct offer *offer;
 	uint64_t sum = 0;
 
-	for (offer = daemon->offers->list; offer; offer = offer->next)
-		if (offer->out && offer->state == OFFER_ACCEPTED &&
-		    __builtin_add_overflow(sum, offer->total, &sum))
+	for (offer = daemon->offers->list; offer; offer = offer->next) {
+		if (!offer->out || offer->state != OFFER_ACCEPTED ||
+		    (but && offer->body_len == but->body_len &&
+		     !memcmp(offer->body, but->body, but->body_len)))
+			continue;
+		if (__builtin_add_overflow(sum, offer->total, &sum))
 			return UINT64_MAX;
+	}
 	return sum;
+}
+
+/* May so many millipoints be promised? */
+static enum policy_reason within_budget(struct daemon *daemon, uint64_t total,
+					const struct contract *but)
+{
+	struct cs_error error = { "" };
+	int64_t promised;
+	uint64_t spent;
+
+	if (!total)
+		return POLICY_NONE;
+	if (ledger_promised_since(daemon->ledger, daemon_now() - 86400, &promised, &error)) {
+		log_error("ledger: %s", error.text);
+		return POLICY_ERROR;
+	}
+	if (__builtin_add_overflow((uint64_t)promised, accepted(daemon, but), &spent) ||
+	    __builtin_add_overflow(spent, total, &spent) ||
+	    spent > daemon->config.offers.budget)
+		return POLICY_BUDGET;
+	return POLICY_NONE;
 }
 
 /* Is a bid within what the configuration accepts? */
 static enum policy_reason within(const struct offer *offer)
 {
 	struct daemon *daemon = offer->peer->daemon;
-	const struct config_offers *config = &daemon->config.offers;
-	struct cs_error error = { "" };
-	int64_t promised;
-	uint64_t spent;
 
-	if (offer->rate > config->max_price)
+	if (offer->rate > daemon->config.offers.max_price)
 		return POLICY_PRICE;
-	if (!offer->total)
-		return POLICY_NONE;
-	if (ledger_promised_since(daemon->ledger, daemon_now() - 86400, &promised, &error)) {
-		log_error("ledger: %s", error.text);
-		return POLICY_ERROR;
-	}
-	if (__builtin_add_overflow((uint64_t)promised, accepted(daemon), &spent) ||
-	    __builtin_add_overflow(spent, offer->total, &spent) || spent > config->budget)
-		return POLICY_BUDGET;
-	return POLICY_NONE;
+	return within_budget(daemon, offer->total, NULL);
+}
+
+/**
+ * offer_affords() - may a contract still be promised that this node signed earlier?
+ * @daemon: whose
+ * @contract: that is not in the ledger
+ *
+ * Nothing was sent under it, so nobody loses by a refusal. A seller that rejects what was signed,
+ * or keeps silent, could else collect signatures, and have more promised than the budget.
+ *
+ * Return: why not, or POLICY_NONE.
+ */
+enum policy_reason offer_affords(struct daemon *daemon, const struct contract *contract)
+{
+	uint64_t total;
+
+	if (contract_total(contract, &total))
+		return POLICY_PRICE;
+	return within_budget(daemon, total, contract);
 }
 
 static void on_bid(struct peer *peer, const struct proto_bid *bid)

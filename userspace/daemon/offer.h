@@ -97,6 +97,9 @@ json_t *offer_terms(const struct bid_terms *terms);
 void offer_price(struct daemon *daemon, uint32_t rating, struct bid_terms *terms);
 enum policy_reason offer_refuses(struct daemon *daemon);
 
+/* for deal.c */
+enum policy_reason offer_affords(struct daemon *daemon, const struct contract *contract);
+
 /*
  * Seconds after its expiry that a contract can still be earned, as receipts take their time. A
  * buyer takes none in the second half of them, in which a seller hears of those that it took

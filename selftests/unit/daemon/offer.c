@@ -1159,6 +1159,59 @@ static void test_hostile_signed(void **state)
 	assert_int_equal(ledger_of(0).count, 0);
 }
 
+/* What the buyer signs, the next time it is asked; the seller signs it, too. */
+static struct proto_letter show_of(struct contract *contract)
+{
+	struct proto_letter accept = { .type = PROTO_ACCEPT }, show = { .type = PROTO_CONTRACT };
+	struct cs_error error = { "" };
+
+	newest(0)->contract++;
+	assert_int_equal(deal_propose(newest(0), &accept, contract, &error), 0);
+	assert_int_equal(contract_sign(contract, &nodes[1].daemon.identity, &error), 0);
+	show.contract.body = contract->body;
+	show.contract.len = contract->body_len;
+	memcpy(show.contract.buyer, contract->buyer_signature, IDENTITY_SIGNATURE_LEN);
+	memcpy(show.contract.seller, contract->seller_signature, IDENTITY_SIGNATURE_LEN);
+	return show;
+}
+
+/* Signed, rejected, signed again, and then all of it is shown: no more than the budget. */
+static void test_hostile_shown(void **state)
+{
+	struct proto_letter show[3], no = { .type = PROTO_REJECT, .reject.reason = POLICY_ERROR };
+	struct contract contracts[3];
+	uint64_t amount;
+	int i;
+
+	(void)state;
+	begin_waiting();
+	assert_int_equal(contract_amount(RATE, FRAME, &amount), 0);
+	nodes[0].daemon.config.offers.budget = 15 * amount;
+	for (i = 0; i < 3; i++) {
+		show[i] = show_of(&contracts[i]);
+		no.reject.offer = newest(0)->id;
+		newest(0)->state = OFFER_ACCEPTED;
+		offer_letter(node_peer(0, 1), &no);
+		assert_int_equal(newest(0)->state, OFFER_REJECTED);
+	}
+	/* the last is not rejected, and not counted against itself */
+	newest(0)->state = OFFER_ACCEPTED;
+	offer_letter(node_peer(0, 1), &show[2]);
+	assert_int_equal(ledger_of(0).promised, 10 * amount);
+	newest(0)->state = OFFER_DONE;
+	for (i = 0; i < 3; i++)
+		offer_letter(node_peer(0, 1), &show[i]);
+	assert_int_equal(ledger_of(0).count, 1);
+	nodes[0].daemon.config.offers.budget = 25 * amount;
+	for (i = 0; i < 3; i++) {
+		offer_letter(node_peer(0, 1), &show[i]);
+		contract_free(&contracts[i]);
+	}
+	assert_int_equal(ledger_of(0).count, 2);
+	assert_int_equal(ledger_of(0).promised, 20 * amount);
+	assert_true(nodes_up(0, 1));
+}
+
 /* Ids of others than the contract's are asked for in vain, and tell nothing. */
 static void test_hostile_want(void **state)
 {
@@ -1218,7 +1271,7 @@ int main(void)
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
-		TEST(test_hostile_want),
+		TEST(test_hostile_shown), TEST(test_hostile_want),
 	};
 
 	return nodes_main("offer", tests, sizeof(tests) / sizeof(*tests));
