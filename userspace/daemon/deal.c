@@ -619,14 +619,20 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 	pump_in(deal, 0, 0);
 }
 
-/* What did not get through in frames. */
+/*
+ * What did not get through in frames. It is what was offered and nothing else: the kernel does not
+ * count these, and what is larger than the contract says would be carried without being paid for.
+ */
 static void on_message(struct peer *peer, const struct proto_message *message)
 {
 	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message->message;
 	struct deal *deal = find(peer->daemon, peer, message->contract, false);
+	size_t frame = sizeof(struct cs_link_hdr) + message->len;
 
-	if (!deal || item_of(deal, hdr->digest) == deal->contract.nr_items)
+	if (!deal || deal->contract.expiry <= daemon_now() || !holds(deal, hdr->digest))
 		log_debug("%s: a message that is not under contract", peer_label(peer));
+	else if (deal->contract.items[item_of(deal, hdr->digest)].size != frame)
+		session_close(peer->session, "a message of another size than in its contract");
 	else if (intake_message(peer, message) == -EBADMSG)
 		log_warning("%s: gave a message that is not what its digest says",
 			    peer_label(peer));
@@ -693,9 +699,9 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 
 	if (!deal || deal->contract.expiry <= daemon_now())
 		return false;
-	i = item_of(deal, digest);
-	if (i == deal->contract.nr_items)
+	if (!holds(deal, digest))
 		return false;
+	i = item_of(deal, digest);
 	cost = store_cost(daemon->store, deal->contract.items[i].size);
 	deal->reserved -= cost < deal->reserved ? cost : deal->reserved;
 	return deal->contract.rate;

@@ -1159,6 +1159,62 @@ static void test_hostile_signed(void **state)
 	assert_int_equal(ledger_of(0).count, 0);
 }
 
+/* The seller bids for these, and the buyer signs; what it gives then is the test's to say. */
+static uint32_t sell(const uint8_t (*which)[CS_DIGEST_LEN], const uint32_t *sizes, size_t count)
+{
+	struct proto_letter offer, accept = { .type = PROTO_ACCEPT };
+	struct proto_offer_item items[10];
+	struct contract contract;
+	struct offer bought;
+	size_t i;
+
+	offer = offer_of(items, count, daemon_now() + 100);
+	for (i = 0; i < count; i++) {
+		memcpy(items[i].digest, which[i], CS_DIGEST_LEN);
+		items[i].size = sizes[i];
+	}
+	offer_letter(node_peer(1, 0), &offer);
+	assert_int_equal(newest(1)->state, OFFER_BID);
+	bought = *newest(1);
+	bought.out = true;
+	bought.peer = node_peer(0, 1);
+	assert_int_equal(deal_propose(&bought, &accept, &contract, NULL), 0);
+	accept_with(&contract, bought.id, false);
+	assert_int_equal(newest(1)->state, OFFER_ACCEPTED);
+	contract_free(&contract);
+	free(bought.body);
+	return bought.contract;
+}
+
+/* What is larger than was offered, or only begins like it, is not carried over a session. */
+static void test_hostile_size(void **state)
+{
+	const uint32_t sizes[] = { FRAME, FRAME, 184 };
+	struct proto_letter give = { .type = PROTO_MESSAGE };
+	uint8_t messages[3][SIZE];
+	struct store_item item;
+	size_t i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 3; i++) {
+		make_message(&item, messages[i], SIZE, somewhere, daemon_now() + 100);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+	}
+	digests[1][PROTO_ID_LEN]++;
+	give.message.contract = sell(digests, sizes, 3);
+	give.message.hops = CS_HOPS_UNLIMITED;
+	give.message.len = SIZE;
+	digests[1][PROTO_ID_LEN]--;
+	for (i = 0; i < 3; i++) {
+		assert_non_null(node_peer(1, 0)->session);
+		give.message.message = messages[i];
+		offer_letter(node_peer(1, 0), &give);
+		assert_int_equal(node_holds(1, digests[i]), !i);
+	}
+	assert_null(node_peer(1, 0)->session);
+}
+
 /* What the buyer signs, the next time it is asked; the seller signs it, too. */
 static struct proto_letter show_of(struct contract *contract)
 {
@@ -1271,7 +1327,7 @@ int main(void)
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
-		TEST(test_hostile_shown), TEST(test_hostile_want),
+		TEST(test_hostile_shown), TEST(test_hostile_size), TEST(test_hostile_want),
 	};
 
 	return nodes_main("offer", tests, sizeof(tests) / sizeof(*tests));
