@@ -729,16 +729,18 @@ bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]
 /**
  * deal_reserved() - room in the store that was promised to what is still to come under contract
  * @daemon: whose
+ * @address: of the peer that it was promised to, NULL: all
  *
  * Return: bytes.
  */
-uint64_t deal_reserved(const struct daemon *daemon)
+uint64_t deal_reserved(const struct daemon *daemon, const uint8_t *address)
 {
 	const struct deal *deal;
 	uint64_t bytes = 0;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next)
-		if (!deal->exhausted)
+		if (!deal->exhausted &&
+		    (!address || !memcmp(deal->address, address, CS_ADDR_LEN)))
 			bytes += deal->reserved;
 	return bytes;
 }

@@ -34,6 +34,7 @@
 #define ANSWER_SECONDS	30
 #define SECOND		1000000000ull
 #define SHARE		10000
+#define PER_CENT	100
 #define OPEN_MAX	4	/* offers of a peer that wait: an honest one makes one at a time */
 
 /**
@@ -208,6 +209,24 @@ static bool known(struct daemon *daemon, const struct proto_offer_item *item)
 		!deal_lacks(daemon, item->digest));
 }
 
+/*
+ * Is there room for so much more of a peer? What was promised to it is not in the store yet, and is
+ * to be within its share all the same: else one could have all of the store kept for it. In a small
+ * store a single offer may be more than a share: the first is taken up to half of the store.
+ */
+static bool has_room(struct daemon *daemon, const uint8_t address[CS_ADDR_LEN], uint64_t cost)
+{
+	const struct config_store *config = &daemon->config.store;
+	uint64_t promised = deal_reserved(daemon, address), most;
+
+	most = config->bytes / PER_CENT * config->share;
+	if (!promised && most < config->bytes / 2)
+		most = config->bytes / 2;
+	return promised + cost <= most &&
+	       store_would_fit(daemon->store, deal_reserved(daemon, NULL) + cost, address,
+			       daemon_now());
+}
+
 /* Marks what this node wants of an offer; why nothing, if nothing. */
 static enum policy_reason choose(struct offer *offer)
 {
@@ -229,9 +248,7 @@ static enum policy_reason choose(struct offer *offer)
 		return POLICY_EXPIRED;
 	if (!count)
 		return POLICY_DUPLICATE;
-	cost += deal_reserved(daemon);
-	return store_would_fit(daemon->store, cost, offer->address, now) ? POLICY_NONE :
-									    POLICY_FULL;
+	return has_room(daemon, offer->address, cost) ? POLICY_NONE : POLICY_FULL;
 }
 
 /* Each bid is kept until it has an answer. */

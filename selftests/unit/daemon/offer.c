@@ -1186,6 +1186,48 @@ static uint32_t sell(const uint8_t (*which)[CS_DIGEST_LEN], const uint32_t *size
 	return bought.contract;
 }
 
+/* Ten large messages that a node offers: what does the seller say? */
+static bool offer_large(int from, bool sold)
+{
+	struct proto_offer_item items[10];
+	struct proto_letter letter;
+	uint32_t sizes[10];
+	size_t i;
+
+	letter = offer_of(items, 10, daemon_now() + 100);
+	for (i = 0; i < 10; i++) {
+		memcpy(digests[i], items[i].digest, CS_DIGEST_LEN);
+		items[i].size = sizes[i] = 60000;
+	}
+	if (sold)
+		return sell(digests, sizes, 10);
+	offer_letter(node_peer(1, from), &letter);
+	assert_true(newest(1)->state == OFFER_BID || newest(1)->reason == POLICY_FULL);
+	return newest(1)->state == OFFER_BID;
+}
+
+/* Promised, and then nothing comes: one buyer's promises leave room for what others offer. */
+static void test_hostile_room(void **state)
+{
+	int i;
+
+	(void)state;
+	nodes[1].daemon.config.store.bytes = 8 << 20;
+	nodes[1].daemon.config.store.share = 25;
+	nodes_pair(0, 1);
+	nodes_pair(1, 2);
+	for (i = 0; i < 3; i++)
+		assert_true(offer_large(0, true));
+	assert_in_range(deal_reserved(&nodes[1].daemon, NULL), 3 * 10 * 60000, 2 << 20);
+	assert_false(offer_large(0, false));
+	assert_true(offer_large(2, false));
+	/* a share that is less than one offer takes one */
+	nodes[1].daemon.config.store.share = 1;
+	assert_true(offer_large(2, false));
+	nodes[1].daemon.config.store.bytes = 1 << 20;
+	assert_false(offer_large(2, false));
+}
+
 /* What is larger than was offered, or only begins like it, is not carried over a session. */
 static void test_hostile_size(void **state)
 {
@@ -1327,7 +1369,8 @@ int main(void)
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
-		TEST(test_hostile_shown), TEST(test_hostile_size), TEST(test_hostile_want),
+		TEST(test_hostile_shown), TEST(test_hostile_size), TEST(test_hostile_room),
+		TEST(test_hostile_want),
 	};
 
 	return nodes_main("offer", tests, sizeof(tests) / sizeof(*tests));
