@@ -1563,6 +1563,75 @@ static void test_flood(void **state)
 	assert_true(keyed(0, 1));
 }
 
+/* Letters that come all at once are taken some at a time, and none is forgotten. */
+static void test_turns(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_PONG };
+	const struct session *session;
+	uint64_t begin, before, all, most = 0;
+	uint8_t *data;
+	struct raw raw;
+	size_t len;
+	int i;
+
+	(void)state;
+	node_start(1);
+	raw_greet(&raw, 1);
+	run(300);
+	session = peer_of(1, 0)->session;
+	assert_int_equal(proto_encode(&letter, &data, &len), 0);
+	free(data);
+	all = 5000 * len;
+	for (i = 0; i < 5000; i++)
+		raw_say(&raw, &letter);
+	begin = before = session->bytes_in;
+	while (session->bytes_in < begin + all) {
+		event_base_loop(base, EVLOOP_ONCE);
+		most = session->bytes_in - before > most ? session->bytes_in - before : most;
+		before = session->bytes_in;
+	}
+	assert_int_equal(session->bytes_in, begin + all);
+	assert_true(most >= len && most <= 3 * 64 * len);
+	/* also when the other side has gone */
+	letter.type = PROTO_WANT;
+	letters_seen = 0;
+	for (i = 0; i < 300; i++)
+		raw_say(&raw, &letter);
+	raw_say(&raw, &(struct proto_letter){ .type = PROTO_COUNTED });
+	run_until(!evbuffer_get_length(bufferevent_get_output(raw.bev)), 20000);
+	raw_close(&raw);
+	run_until(!peer_of(1, 0)->session, 20000);
+	assert_int_equal(letters_seen, 301);
+}
+
+/* Small letters that make the kernel work: an honest peer's pass, those of a flood end it. */
+static void test_asks(void **state)
+{
+	const enum proto_type types[] = { PROTO_PING, PROTO_COUNTED, PROTO_HELLO };
+	struct proto_letter letter;
+	struct raw raw;
+	size_t i;
+	int n;
+
+	(void)state;
+	node_start(1);
+	for (i = 0; i < 3; i++) {
+		raw_greet(&raw, 1);
+		run(1100);
+		letter = hello_of(0);
+		letter.type = types[i];
+		if (letter.type != PROTO_HELLO)
+			memset(&letter.ping, 0, sizeof(letter.ping));
+		for (n = 0; n < 10; n++)
+			raw_say(&raw, &letter);
+		run(50);
+		assert_false(raw.bye[0]);
+		for (n = 0; n < 30; n++)
+			raw_say(&raw, &letter);
+		refused(&raw, NULL, "HELLO too often");
+	}
+}
+
 /* --- Discovery, on a real link --- */
 
 /* The link-local address and index of an interface, once it may be used. */
@@ -1740,6 +1809,8 @@ int main(void)
 		TEST(test_moves),
 		TEST(test_slow_reader),
 		TEST(test_flood),
+		TEST(test_turns),
+		TEST(test_asks),
 		TEST(test_discovery),
 	};
 
