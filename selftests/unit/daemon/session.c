@@ -1268,7 +1268,7 @@ static void test_first_letter(void **state)
 	refused(&raw, &letter, "this node's own");
 	raw_open(&raw, 0, 1, TLS1_3_VERSION);
 	letter = hello_of(2);
-	refused(&raw, &letter, "another peer on this port");
+	refused(&raw, &letter, "another peer has the MAC");
 	assert_true(keyed(1, 2));
 	assert_null(peer_of(1, 0));
 	assert_false(nodes[1].peers[0].used);
@@ -1501,6 +1501,31 @@ static void test_moves(void **state)
 	run_until(peer_of(2, 6), 20000);
 	assert_false(nodes[2].peers[5].used);
 	assert_null(peer_of(2, 6)->next);
+	raw_close(&raw);
+}
+
+/* The MAC of one in session is no other's, on no port: frames are attributed by it. */
+static void test_same_mac(void **state)
+{
+	struct proto_letter hello = hello_of(0);
+	static struct port other;
+	struct raw raw, thief;
+
+	(void)state;
+	node_start(2);
+	raw_greet(&raw, 2);
+	/* as if it had come on another port */
+	other = *port_of(2);
+	other.link.ifindex++;
+	peer_of(2, 0)->port = &other;
+	raw_open(&thief, 1, 2, TLS1_3_VERSION);
+	run_until(thief.up, 20000);
+	raw_say(&thief, &hello);
+	run(500);
+	peer_of(2, 0)->port = port_of(2);
+	assert_non_null(strstr(thief.bye, "another peer has the MAC"));
+	assert_non_null(peer_of(2, 0)->session);
+	raw_close(&thief);
 	raw_close(&raw);
 }
 
@@ -1807,6 +1832,7 @@ int main(void)
 		TEST(test_denied_at_rotation),
 		TEST(test_pause),
 		TEST(test_moves),
+		TEST(test_same_mac),
 		TEST(test_slow_reader),
 		TEST(test_flood),
 		TEST(test_turns),
