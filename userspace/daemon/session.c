@@ -781,7 +781,8 @@ static int open_socket(const struct sockaddr_in6 *remote)
  * @port: where
  * @remote: its address and TCP port
  *
- * Nothing happens when one is being made, when too many are, or when the last one failed just now.
+ * Nothing happens when one is being made, when there are too many sessions, or when the last one
+ * failed just now.
  */
 void session_connect(struct port *port, const struct sockaddr_in6 *remote)
 {
@@ -789,12 +790,13 @@ void session_connect(struct port *port, const struct sockaddr_in6 *remote)
 	struct tally tally = count(port, remote, true);
 	int fd;
 
-	if (tally.source || tally.pending >= PENDING_MAX || tally.all >= SESSIONS_MAX ||
-	    source_waits(all, port, remote))
+	if (tally.source || tally.all >= SESSIONS_MAX || source_waits(all, port, remote))
 		return;
 	fd = open_socket(remote);
 	if (fd < 0)
 		log_debug("%s: can't connect to a neighbour: %s", port->link.name, strerror(-fd));
+	else if (tally.pending >= PENDING_MAX)
+		session_close(tally.oldest, "too many others are half-made");
 	if (fd < 0 || !session_start(port, fd, remote, true))
 		source_failed(all, port, remote);
 }

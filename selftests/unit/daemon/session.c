@@ -1657,6 +1657,38 @@ static void test_asks(void **state)
 	}
 }
 
+/* This node connects to all that are announced: the oldest that does not get on makes room. */
+static void test_flood_out(void **state)
+{
+	struct sockaddr_in6 to, local = { .sin6_family = AF_INET6 };
+	struct session *oldest = NULL, *session;
+	socklen_t len = sizeof(local);
+	int fds[32][2], i, server;
+
+	(void)state;
+	node_start(1);
+	local.sin6_addr = in6addr_loopback;
+	server = socket(AF_INET6, SOCK_STREAM, 0);
+	if (server < 0 || bind(server, (struct sockaddr *)&local, len) || listen(server, 8) ||
+	    getsockname(server, (struct sockaddr *)&local, &len)) {
+		close(server);
+		skip(); /* no IPv6 here */
+	}
+	for (i = 0; i < 32; i++) {
+		to = remote_of(100 + i);
+		make_pair(fds[i]);
+		session = session_start(port_of(1), fds[i][1], &to, true);
+		oldest = oldest ? oldest : session;
+	}
+	session_connect(port_of(1), &local);
+	assert_true(session_pending(port_of(1), &local));
+	assert_true(oldest->closing);
+	assert_false(session->closing);
+	for (i = 0; i < 32; i++)
+		close(fds[i][0]);
+	close(server);
+}
+
 /* --- Discovery, on a real link --- */
 
 /* The link-local address and index of an interface, once it may be used. */
@@ -1837,6 +1869,7 @@ int main(void)
 		TEST(test_flood),
 		TEST(test_turns),
 		TEST(test_asks),
+		TEST(test_flood_out),
 		TEST(test_discovery),
 	};
 
