@@ -45,6 +45,8 @@
 #define ASK_TIMES	8
 #define CLOCK_SECONDS	5
 #define SENT_MOST	(1 + SYNC_FRAMES)	/* times the contract's bytes, by the buyer */
+#define SHOW_MSEC	200	/* until there may be room to show a contract */
+#define INSTALLED_MAX	1000	/* of a peer; its kernel takes 1,024 */
 
 /**
  * struct deal - a contract in force
@@ -62,6 +64,7 @@
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
  * @by_session: frames do not get through to it
+ * @unshown: the buyer is still to be shown it
  * @pump: timer: the buyer sends, then asks; the seller says what it lacks of a used up contract
  */
 struct deal {
@@ -79,6 +82,7 @@ struct deal {
 	size_t		cursor;
 	unsigned int	asked;
 	bool		by_session;
+	bool		unshown;
 	struct event	*pump;
 };
 
@@ -237,6 +241,40 @@ static void offer_anew(struct peer *peer, const uint8_t *ids, size_t n)
 		idset_del(&peer->offered, ids);
 }
 
+/* Has anything of a contract come, or arrived elsewhere? Then the buyer knows of it. */
+static bool has_begun(struct deal *deal)
+{
+	struct kernel_contract counted = { .id = deal->contract.id };
+	struct kernel *kernel = deal->daemon->kernel;
+	size_t i;
+
+	counted.ifindex = deal->peer->port->link.ifindex;
+	memcpy(counted.lladdr, deal->peer->lladdr, sizeof(counted.lladdr));
+	if (!kernel->ops->contract_get(kernel, &counted, NULL) && counted.used)
+		return true;
+	for (i = 0; i < deal->contract.nr_items; i++)
+		if (!lacks(deal->daemon, deal->contract.items[i].digest))
+			return true;
+	return false;
+}
+
+/* Nothing has come under this contract: does the buyer know it? */
+static void show(struct deal *deal)
+{
+	struct proto_letter letter = { .type = PROTO_CONTRACT };
+
+	deal->unshown = session_backlog(deal->peer->session) > SESSION_BACKLOG;
+	if (deal->unshown)
+		pump_in(deal, 0, SHOW_MSEC * 1000);
+	if (deal->unshown || has_begun(deal))
+		return;
+	letter.contract.body = deal->contract.body;
+	letter.contract.len = deal->contract.body_len;
+	memcpy(letter.contract.buyer, deal->contract.buyer_signature, IDENTITY_SIGNATURE_LEN);
+	memcpy(letter.contract.seller, deal->contract.seller_signature, IDENTITY_SIGNATURE_LEN);
+	session_send(deal->peer->session, &letter);
+}
+
 static void on_pump(evutil_socket_t fd, short what, void *data)
 {
 	struct deal *deal = data;
@@ -247,7 +285,10 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 	if (!deal->peer || !deal->peer->session || !deal->installed)
 		return;
 	if (!deal->buyer) {
-		send_diff(deal, lacks);
+		if (deal->unshown && !deal->exhausted)
+			show(deal);
+		else
+			send_diff(deal, lacks);
 		return;
 	}
 	if (deal->exhausted) {
@@ -465,24 +506,6 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 	memset(deal->send, 1, deal->contract.nr_items);
 	pump_in(deal, 0, 0);
 	return 0;
-}
-
-/* Nothing has come under this contract: does the buyer know it? */
-static void show(struct deal *deal)
-{
-	struct proto_letter letter = { .type = PROTO_CONTRACT };
-	struct kernel_contract counted = { .id = deal->contract.id };
-	struct kernel *kernel = deal->daemon->kernel;
-
-	counted.ifindex = deal->peer->port->link.ifindex;
-	memcpy(counted.lladdr, deal->peer->lladdr, sizeof(counted.lladdr));
-	if (!kernel->ops->contract_get(kernel, &counted, NULL) && counted.used)
-		return;
-	letter.contract.body = deal->contract.body;
-	letter.contract.len = deal->contract.body_len;
-	memcpy(letter.contract.buyer, deal->contract.buyer_signature, IDENTITY_SIGNATURE_LEN);
-	memcpy(letter.contract.seller, deal->contract.seller_signature, IDENTITY_SIGNATURE_LEN);
-	session_send(deal->peer->session, &letter);
 }
 
 /* The seller shows a contract: is it one that this node takes? */
@@ -753,6 +776,22 @@ static void give_up(struct deal *deal)
 	for (i = 0; deal->buyer && i < deal->contract.nr_items; i++)
 		if (deal->send[i])
 			idset_del(&deal->peer->offered, deal->contract.items[i].digest);
+}
+
+/**
+ * deal_full() - does the kernel know as many contracts with a peer as is good?
+ * @peer: who
+ *
+ * Return: whether it does: one more may not be taken, though both signed it.
+ */
+bool deal_full(const struct peer *peer)
+{
+	const struct deal *deal;
+	unsigned int n = 0;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next)
+		n += deal->peer == peer && deal->installed;
+	return n >= INSTALLED_MAX;
 }
 
 /**

@@ -12,8 +12,8 @@
  * before, those of one destination and receiver at a time, one offer at a time. A bid within the
  * configured price and budget is accepted; others wait for a person, or are rejected.
  *
- * A refusal that may pass (full, battery, plan, rate), or no answer, lets the same messages be
- * offered again, after a while.
+ * A refusal that may pass (full, battery, plan, rate, an error), or no answer, lets the same
+ * messages be offered again, after a while.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -279,7 +279,7 @@ static enum policy_reason judge(struct offer *offer)
 	if (policy_denies_destination(config, offer->destination) ||
 	    !contract_receiver_ok(offer->destination, offer->receiver))
 		return POLICY_DESTINATION;
-	return choose(offer);
+	return deal_full(peer) ? POLICY_FULL : choose(offer);
 }
 
 static int total(struct offer *offer)
@@ -536,8 +536,11 @@ static void on_reject(struct peer *peer, const struct proto_reject *rejected)
 		return;
 	if (!offer)
 		offer = find(peer, true, rejected->offer);
-	if (offer)
-		end(offer, OFFER_REJECTED, rejected->reason);
+	if (!offer)
+		return;
+	end(offer, OFFER_REJECTED, rejected->reason);
+	if (offer->out && rejected->reason == POLICY_ERROR)
+		forget(offer);
 }
 
 static void on_signed(struct peer *peer, const struct proto_signed *sign)

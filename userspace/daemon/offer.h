@@ -124,6 +124,7 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN]);
 bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]);
 uint64_t deal_reserved(const struct daemon *daemon, const uint8_t *address);
+bool deal_full(const struct peer *peer);
 void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 unsigned int deal_count(const struct daemon *daemon);
 const struct contract *deal_contract(const struct daemon *daemon,

@@ -997,6 +997,9 @@ static void test_kernel_refuses(void **state)
 	nodes_run(300);
 	assert_int_equal(nodes[0].moved, 0);
 	assert_int_equal(ledger_of(0).count, 0);
+	/* it has passed: they are offered again */
+	fake_fail(nodes[1].daemon.kernel, NULL, 0);
+	run_until(held(1, 10) == 10, 20000);
 }
 
 /* --- Those who mean ill --- */
@@ -1186,6 +1189,41 @@ static uint32_t sell(const uint8_t (*which)[CS_DIGEST_LEN], const uint32_t *size
 	return bought.contract;
 }
 
+/* Shown to a buyer that may not know of it: not all at once, nor what something came under. */
+static void test_shown(void **state)
+{
+	static uint8_t ids[PROTO_IDS_MAX * PROTO_ID_LEN];
+	struct proto_letter letter = { .type = PROTO_WANT, .want.ids = ids };
+	const uint32_t sizes[] = { FRAME, FRAME };
+	struct session *session;
+	struct store_item item;
+	size_t backlog;
+	int i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 2; i++) {
+		make_message(&item, bytes, SIZE, somewhere, daemon_now() + 100);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+	}
+	sell(digests, sizes, 1);
+	letter.want.nr_ids = PROTO_IDS_MAX;
+	session = node_peer(1, 0)->session;
+	while (session_backlog(session) <= SESSION_BACKLOG)
+		assert_int_equal(session_send(session, &letter), 0);
+	backlog = session_backlog(session);
+	deal_peer_up(node_peer(1, 0));
+	assert_int_equal(session_backlog(session), backlog);
+	run_until(ledger_of(0).count == 1, 5000);
+	sell(digests + 1, sizes, 1);
+	item.arrived = daemon_now();
+	node_store(1, &item);
+	deal_peer_up(node_peer(1, 0));
+	nodes_run(300);
+	assert_int_equal(ledger_of(0).count, 1);
+	assert_ptr_equal(node_peer(1, 0)->session, session);
+}
+
 /* Ten large messages that a node offers: what does the seller say? */
 static bool offer_large(int from, bool sold)
 {
@@ -1370,7 +1408,7 @@ int main(void)
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
 		TEST(test_hostile_shown), TEST(test_hostile_size), TEST(test_hostile_room),
-		TEST(test_hostile_want),
+		TEST(test_shown), TEST(test_hostile_want),
 	};
 
 	return nodes_main("offer", tests, sizeof(tests) / sizeof(*tests));
