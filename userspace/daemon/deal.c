@@ -47,6 +47,7 @@
 #define SENT_MOST	(1 + SYNC_FRAMES)	/* times the contract's bytes, by the buyer */
 #define SHOW_MSEC	200	/* until there may be room to show a contract */
 #define INSTALLED_MAX	1000	/* of a peer; its kernel takes 1,024 */
+#define STRAYS_MAX	8	/* messages under a contract that are not in it */
 
 /**
  * struct deal - a contract in force
@@ -65,6 +66,7 @@
  * @asked: how often the seller was asked what it lacks
  * @by_session: frames do not get through to it
  * @unshown: the buyer is still to be shown it
+ * @strays: messages that came under it and are not in it
  * @pump: timer: the buyer sends, then asks; the seller says what it lacks of a used up contract
  */
 struct deal {
@@ -83,6 +85,7 @@ struct deal {
 	unsigned int	asked;
 	bool		by_session;
 	bool		unshown;
+	unsigned int	strays;
 	struct event	*pump;
 };
 
@@ -282,7 +285,7 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (!deal->peer || !deal->peer->session || !deal->installed)
+	if (!deal->peer || !deal->peer->session || (!deal->installed && !deal->exhausted))
 		return;
 	if (!deal->buyer) {
 		if (deal->unshown && !deal->exhausted)
@@ -830,6 +833,37 @@ static void uninstall(struct deal *deal)
 		log_debug("contract %u: %s", deal->contract.id, error.text);
 	deal->installed = false;
 	deal->reserved = 0;
+}
+
+/**
+ * deal_strays() - did a message come under a contract that does not name it?
+ * @daemon: whose
+ * @peer: who gave it, in a frame
+ * @id: of the contract
+ * @digest: of the message
+ *
+ * It would be carried without ever being paid for. A contract never changes, and its id is no other
+ * one's as long as this node remembers it, so an honest daemon sends none; of another program of
+ * the buyer there may be some. After a few the kernel takes nothing more under the contract.
+ *
+ * Return: whether it did, and is not to be kept.
+ */
+bool deal_strays(struct daemon *daemon, const struct peer *peer, uint32_t id,
+		 const uint8_t digest[CS_DIGEST_LEN])
+{
+	struct deal *deal = find(daemon, peer, id, false);
+
+	if (peer->state != CROWDSHARE_PEER_CONTRACT || !deal || holds(deal, digest))
+		return false;
+	if (++deal->strays == STRAYS_MAX)
+		log_warning("%s: contract %u ends: messages come under it that are not in it",
+			    peer_label(peer), id);
+	if (deal->strays >= STRAYS_MAX) {
+		uninstall(deal);
+		deal->exhausted = true;
+		pump_in(deal, ASK_SECONDS, 0);
+	}
+	return true;
 }
 
 /* Its messages earn nothing any more, and may go when room is needed. */

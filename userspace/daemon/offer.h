@@ -122,6 +122,8 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 void deal_letter(struct peer *peer, const struct proto_letter *letter);
 bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN]);
+bool deal_strays(struct daemon *daemon, const struct peer *peer, uint32_t id,
+		 const uint8_t digest[CS_DIGEST_LEN]);
 bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]);
 uint64_t deal_reserved(const struct daemon *daemon, const uint8_t *address);
 bool deal_full(const struct peer *peer);

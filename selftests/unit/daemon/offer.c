@@ -1189,6 +1189,34 @@ static uint32_t sell(const uint8_t (*which)[CS_DIGEST_LEN], const uint32_t *size
 	return bought.contract;
 }
 
+/* In frames under a contract that names others: not kept, and no more of them after a few. */
+static void test_hostile_strays(void **state)
+{
+	const uint32_t size = FRAME;
+	uint8_t frame[CS_ETH_HLEN + FRAME];
+	struct store_item item;
+	uint32_t id = 0;
+	size_t len;
+	int i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 9; i++) {
+		make_message(&item, bytes, SIZE, somewhere, daemon_now() + 100);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+		if (!i)
+			id = sell(digests, &size, 1);
+		len = intake_frame_of(&nodes[0].daemon, &item, node_lladdr(1), 255, id, frame,
+				      sizeof(frame));
+		memcpy(frame + KERNEL_LLADDR_LEN, node_lladdr(0), KERNEL_LLADDR_LEN);
+		assert_non_null(in_kernel(1, 0, id));
+		intake_frame(&nodes[1].daemon, frame, len, false);
+		assert_int_equal(node_holds(1, digests[i]), !i);
+	}
+	assert_null(in_kernel(1, 0, id));
+	assert_true(nodes_up(0, 1));
+}
+
 /* Shown to a buyer that may not know of it: not all at once, nor what something came under. */
 static void test_shown(void **state)
 {
@@ -1408,7 +1436,8 @@ int main(void)
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
 		TEST(test_hostile_shown), TEST(test_hostile_size), TEST(test_hostile_room),
-		TEST(test_shown), TEST(test_hostile_want),
+		TEST(test_hostile_strays), TEST(test_shown),
+		TEST(test_hostile_want),
 	};
 
 	return nodes_main("offer", tests, sizeof(tests) / sizeof(*tests));
