@@ -615,15 +615,17 @@ static const char *ending(struct session *session, short what)
 static void on_event(struct bufferevent *bev, short what, void *data)
 {
 	struct session *session = data;
+	const char *why;
 
 	if (what & BEV_EVENT_CONNECTED)
 		on_ready(session);
 	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)))
 		return;
+	why = ending(session, what); /* now: errno tells it */
 	/* what was said before is heard, though it had to wait for its turn */
 	while (take(session, bufferevent_get_input(bev)))
 		;
-	end(session, ending(session, what), false);
+	end(session, why, false);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)
