@@ -45,6 +45,9 @@
 #define ASK_TIMES	8
 #define CLOCK_SECONDS	5
 #define SENT_MOST	(1 + SYNC_FRAMES)	/* times the contract's bytes, by the buyer */
+#define SHOW_MSEC	200	/* until there may be room to show a contract */
+#define INSTALLED_MAX	1000	/* of a peer; its kernel takes 1,024 */
+#define STRAYS_MAX	8	/* messages under a contract that are not in it */
 
 /**
  * struct deal - a contract in force
@@ -62,6 +65,8 @@
  * @cursor: next item to look at
  * @asked: how often the seller was asked what it lacks
  * @by_session: frames do not get through to it
+ * @unshown: the buyer is still to be shown it
+ * @strays: messages that came under it and are not in it
  * @pump: timer: the buyer sends, then asks; the seller says what it lacks of a used up contract
  */
 struct deal {
@@ -79,6 +84,8 @@ struct deal {
 	size_t		cursor;
 	unsigned int	asked;
 	bool		by_session;
+	bool		unshown;
+	unsigned int	strays;
 	struct event	*pump;
 };
 
@@ -237,6 +244,40 @@ static void offer_anew(struct peer *peer, const uint8_t *ids, size_t n)
 		idset_del(&peer->offered, ids);
 }
 
+/* Has anything of a contract come, or arrived elsewhere? Then the buyer knows of it. */
+static bool has_begun(struct deal *deal)
+{
+	struct kernel_contract counted = { .id = deal->contract.id };
+	struct kernel *kernel = deal->daemon->kernel;
+	size_t i;
+
+	counted.ifindex = deal->peer->port->link.ifindex;
+	memcpy(counted.lladdr, deal->peer->lladdr, sizeof(counted.lladdr));
+	if (!kernel->ops->contract_get(kernel, &counted, NULL) && counted.used)
+		return true;
+	for (i = 0; i < deal->contract.nr_items; i++)
+		if (!lacks(deal->daemon, deal->contract.items[i].digest))
+			return true;
+	return false;
+}
+
+/* Nothing has come under this contract: does the buyer know it? */
+static void show(struct deal *deal)
+{
+	struct proto_letter letter = { .type = PROTO_CONTRACT };
+
+	deal->unshown = session_backlog(deal->peer->session) > SESSION_BACKLOG;
+	if (deal->unshown)
+		pump_in(deal, 0, SHOW_MSEC * 1000);
+	if (deal->unshown || has_begun(deal))
+		return;
+	letter.contract.body = deal->contract.body;
+	letter.contract.len = deal->contract.body_len;
+	memcpy(letter.contract.buyer, deal->contract.buyer_signature, IDENTITY_SIGNATURE_LEN);
+	memcpy(letter.contract.seller, deal->contract.seller_signature, IDENTITY_SIGNATURE_LEN);
+	session_send(deal->peer->session, &letter);
+}
+
 static void on_pump(evutil_socket_t fd, short what, void *data)
 {
 	struct deal *deal = data;
@@ -244,10 +285,13 @@ static void on_pump(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (!deal->peer || !deal->peer->session || !deal->installed)
+	if (!deal->peer || !deal->peer->session || (!deal->installed && !deal->exhausted))
 		return;
 	if (!deal->buyer) {
-		send_diff(deal, lacks);
+		if (deal->unshown && !deal->exhausted)
+			show(deal);
+		else
+			send_diff(deal, lacks);
 		return;
 	}
 	if (deal->exhausted) {
@@ -467,41 +511,37 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 	return 0;
 }
 
-/* Nothing has come under this contract: does the buyer know it? */
-static void show(struct deal *deal)
+/* The seller shows a contract: is it one that this node takes? */
+static int check_shown(const struct peer *peer, const struct contract *contract,
+		       struct cs_error *error)
 {
-	struct proto_letter letter = { .type = PROTO_CONTRACT };
-	struct kernel_contract counted = { .id = deal->contract.id };
-	struct kernel *kernel = deal->daemon->kernel;
+	struct daemon *daemon = peer->daemon;
+	enum policy_reason reason;
 
-	counted.ifindex = deal->peer->port->link.ifindex;
-	memcpy(counted.lladdr, deal->peer->lladdr, sizeof(counted.lladdr));
-	if (!kernel->ops->contract_get(kernel, &counted, NULL) && counted.used)
-		return;
-	letter.contract.body = deal->contract.body;
-	letter.contract.len = deal->contract.body_len;
-	memcpy(letter.contract.buyer, deal->contract.buyer_signature, IDENTITY_SIGNATURE_LEN);
-	memcpy(letter.contract.seller, deal->contract.seller_signature, IDENTITY_SIGNATURE_LEN);
-	session_send(deal->peer->session, &letter);
+	if (memcmp(contract->buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN) ||
+	    memcmp(contract->seller, peer->public, IDENTITY_PUBLIC_LEN))
+		return cs_error_set(error, -EPERM, "the contract is not this node's with it");
+	if (find(daemon, peer, contract->id, true))
+		return -EALREADY;
+	reason = offer_affords(daemon, contract);
+	return reason ? cs_error_set(error, -EDQUOT, "%s", policy_reason_text(reason)) : 0;
 }
 
 /* The seller shows a contract that this node signed, and was perhaps killed before it committed. */
 static void on_contract(struct peer *peer, const struct proto_contract *shown)
 {
-	struct daemon *daemon = peer->daemon;
 	struct contract contract = { 0 };
 	struct cs_error error = { "" };
 	struct deal *deal = NULL;
 	int rc;
 
 	rc = contract_decode(&contract, shown->body, shown->len, &error);
-	if (!rc && (memcmp(contract.buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN) ||
-		    memcmp(contract.seller, peer->public, IDENTITY_PUBLIC_LEN)))
-		rc = cs_error_set(&error, -EPERM, "the contract is not this node's with it");
-	if (!rc && !find(daemon, peer, contract.id, true)) {
+	if (!rc)
+		rc = check_shown(peer, &contract, &error);
+	if (!rc) {
 		memcpy(contract.buyer_signature, shown->buyer, IDENTITY_SIGNATURE_LEN);
 		memcpy(contract.seller_signature, shown->seller, IDENTITY_SIGNATURE_LEN);
-		rc = commit(daemon, peer, &contract, &deal, &error);
+		rc = commit(peer->daemon, peer, &contract, &deal, &error);
 	}
 	contract_free(&contract);
 	if (rc && rc != -EALREADY)
@@ -605,14 +645,20 @@ static void on_want(struct peer *peer, const struct proto_want *want)
 	pump_in(deal, 0, 0);
 }
 
-/* What did not get through in frames. */
+/*
+ * What did not get through in frames. It is what was offered and nothing else: the kernel does not
+ * count these, and what is larger than the contract says would be carried without being paid for.
+ */
 static void on_message(struct peer *peer, const struct proto_message *message)
 {
 	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message->message;
 	struct deal *deal = find(peer->daemon, peer, message->contract, false);
+	size_t frame = sizeof(struct cs_link_hdr) + message->len;
 
-	if (!deal || item_of(deal, hdr->digest) == deal->contract.nr_items)
+	if (!deal || deal->contract.expiry <= daemon_now() || !holds(deal, hdr->digest))
 		log_debug("%s: a message that is not under contract", peer_label(peer));
+	else if (deal->contract.items[item_of(deal, hdr->digest)].size != frame)
+		session_close(peer->session, "a message of another size than in its contract");
 	else if (intake_message(peer, message) == -EBADMSG)
 		log_warning("%s: gave a message that is not what its digest says",
 			    peer_label(peer));
@@ -679,9 +725,9 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 
 	if (!deal || deal->contract.expiry <= daemon_now())
 		return false;
-	i = item_of(deal, digest);
-	if (i == deal->contract.nr_items)
+	if (!holds(deal, digest))
 		return false;
+	i = item_of(deal, digest);
 	cost = store_cost(daemon->store, deal->contract.items[i].size);
 	deal->reserved -= cost < deal->reserved ? cost : deal->reserved;
 	return deal->contract.rate;
@@ -709,16 +755,18 @@ bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]
 /**
  * deal_reserved() - room in the store that was promised to what is still to come under contract
  * @daemon: whose
+ * @address: of the peer that it was promised to, NULL: all
  *
  * Return: bytes.
  */
-uint64_t deal_reserved(const struct daemon *daemon)
+uint64_t deal_reserved(const struct daemon *daemon, const uint8_t *address)
 {
 	const struct deal *deal;
 	uint64_t bytes = 0;
 
 	for (deal = daemon->deals->list; deal; deal = deal->next)
-		if (!deal->exhausted)
+		if (!deal->exhausted &&
+		    (!address || !memcmp(deal->address, address, CS_ADDR_LEN)))
 			bytes += deal->reserved;
 	return bytes;
 }
@@ -731,6 +779,22 @@ static void give_up(struct deal *deal)
 	for (i = 0; deal->buyer && i < deal->contract.nr_items; i++)
 		if (deal->send[i])
 			idset_del(&deal->peer->offered, deal->contract.items[i].digest);
+}
+
+/**
+ * deal_full() - does the kernel know as many contracts with a peer as is good?
+ * @peer: who
+ *
+ * Return: whether it does: one more may not be taken, though both signed it.
+ */
+bool deal_full(const struct peer *peer)
+{
+	const struct deal *deal;
+	unsigned int n = 0;
+
+	for (deal = peer->daemon->deals->list; deal; deal = deal->next)
+		n += deal->peer == peer && deal->installed;
+	return n >= INSTALLED_MAX;
 }
 
 /**
@@ -769,6 +833,37 @@ static void uninstall(struct deal *deal)
 		log_debug("contract %u: %s", deal->contract.id, error.text);
 	deal->installed = false;
 	deal->reserved = 0;
+}
+
+/**
+ * deal_strays() - did a message come under a contract that does not name it?
+ * @daemon: whose
+ * @peer: who gave it, in a frame
+ * @id: of the contract
+ * @digest: of the message
+ *
+ * It would be carried without ever being paid for. A contract never changes, and its id is no other
+ * one's as long as this node remembers it, so an honest daemon sends none; of another program of
+ * the buyer there may be some. After a few the kernel takes nothing more under the contract.
+ *
+ * Return: whether it did, and is not to be kept.
+ */
+bool deal_strays(struct daemon *daemon, const struct peer *peer, uint32_t id,
+		 const uint8_t digest[CS_DIGEST_LEN])
+{
+	struct deal *deal = find(daemon, peer, id, false);
+
+	if (peer->state != CROWDSHARE_PEER_CONTRACT || !deal || holds(deal, digest))
+		return false;
+	if (++deal->strays == STRAYS_MAX)
+		log_warning("%s: contract %u ends: messages come under it that are not in it",
+			    peer_label(peer), id);
+	if (deal->strays >= STRAYS_MAX) {
+		uninstall(deal);
+		deal->exhausted = true;
+		pump_in(deal, ASK_SECONDS, 0);
+	}
+	return true;
 }
 
 /* Its messages earn nothing any more, and may go when room is needed. */
@@ -1005,6 +1100,39 @@ const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *add
 		return &deal->contract;
 	}
 	return NULL;
+}
+
+/* Did the seller earn a message under a contract? What the ledger does not tell it did not. */
+static bool is_earned(const struct deal *deal, const uint8_t digest[CS_DIGEST_LEN])
+{
+	enum ledger_state state;
+	int64_t amount;
+
+	return !ledger_state(deal->daemon->ledger, deal->uid, digest, &state, &amount, NULL) &&
+	       (state == LEDGER_STATE_EARNED || state == LEDGER_STATE_SETTLED);
+}
+
+/**
+ * deal_paid() - did a seller earn a message under another contract with this node?
+ * @daemon: whose
+ * @contract: that this node bought; what was earned under this one does not count
+ * @digest: of the message
+ *
+ * A seller that says that it lacks what it has gets a second contract over it.
+ *
+ * Return: whether it did.
+ */
+bool deal_paid(const struct daemon *daemon, const struct contract *contract,
+	       const uint8_t digest[CS_DIGEST_LEN])
+{
+	const struct deal *deal;
+
+	for (deal = daemon->deals->list; deal; deal = deal->next)
+		if (deal->buyer && &deal->contract != contract &&
+		    !memcmp(deal->contract.seller, contract->seller, IDENTITY_PUBLIC_LEN) &&
+		    holds(deal, digest) && is_earned(deal, digest))
+			return true;
+	return false;
 }
 
 /**

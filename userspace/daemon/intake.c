@@ -294,6 +294,11 @@ void intake_frame(struct daemon *daemon, const uint8_t *frame, size_t len, bool 
 		/* not limited here: what was signed is taken */
 		if (item.contract)
 			intake->in.bytes += item.size;
+		if (peer && item.contract &&
+		    deal_strays(daemon, peer, item.contract, item.digest)) {
+			intake->stats.bad++;
+			return;
+		}
 		/* a free peer's frame may name any: one that is none earns nothing */
 		if (peer && item.contract &&
 		    deal_earns(daemon, peer, item.contract, item.digest))

@@ -14,7 +14,7 @@
  * @frames: from the device
  * @own: of these, sent by this node
  * @missed: passed the device while the daemon was too slow, counted by the kernel
- * @bad: not a whole message, or with a wrong digest
+ * @bad: not a whole message, with a wrong digest, or not in the contract under which it came
  * @injected: came over a session, and were handed to the kernel
  * @limited: came over a session, and were thrown away, as the quota of bytes a second was used up
  */

@@ -12,8 +12,8 @@
  * before, those of one destination and receiver at a time, one offer at a time. A bid within the
  * configured price and budget is accepted; others wait for a person, or are rejected.
  *
- * A refusal that may pass (full, battery, plan, rate), or no answer, lets the same messages be
- * offered again, after a while.
+ * A refusal that may pass (full, battery, plan, rate, an error), or no answer, lets the same
+ * messages be offered again, after a while.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,6 +34,7 @@
 #define ANSWER_SECONDS	30
 #define SECOND		1000000000ull
 #define SHARE		10000
+#define PER_CENT	100
 #define OPEN_MAX	4	/* offers of a peer that wait: an honest one makes one at a time */
 
 /**
@@ -208,6 +209,24 @@ static bool known(struct daemon *daemon, const struct proto_offer_item *item)
 		!deal_lacks(daemon, item->digest));
 }
 
+/*
+ * Is there room for so much more of a peer? What was promised to it is not in the store yet, and is
+ * to be within its share all the same: else one could have all of the store kept for it. In a small
+ * store a single offer may be more than a share: the first is taken up to half of the store.
+ */
+static bool has_room(struct daemon *daemon, const uint8_t address[CS_ADDR_LEN], uint64_t cost)
+{
+	const struct config_store *config = &daemon->config.store;
+	uint64_t promised = deal_reserved(daemon, address), most;
+
+	most = config->bytes / PER_CENT * config->share;
+	if (!promised && most < config->bytes / 2)
+		most = config->bytes / 2;
+	return promised + cost <= most &&
+	       store_would_fit(daemon->store, deal_reserved(daemon, NULL) + cost, address,
+			       daemon_now());
+}
+
 /* Marks what this node wants of an offer; why nothing, if nothing. */
 static enum policy_reason choose(struct offer *offer)
 {
@@ -229,9 +248,7 @@ static enum policy_reason choose(struct offer *offer)
 		return POLICY_EXPIRED;
 	if (!count)
 		return POLICY_DUPLICATE;
-	cost += deal_reserved(daemon);
-	return store_would_fit(daemon->store, cost, offer->address, now) ? POLICY_NONE :
-									    POLICY_FULL;
+	return has_room(daemon, offer->address, cost) ? POLICY_NONE : POLICY_FULL;
 }
 
 /* Each bid is kept until it has an answer. */
@@ -262,7 +279,7 @@ static enum policy_reason judge(struct offer *offer)
 	if (policy_denies_destination(config, offer->destination) ||
 	    !contract_receiver_ok(offer->destination, offer->receiver))
 		return POLICY_DESTINATION;
-	return choose(offer);
+	return deal_full(peer) ? POLICY_FULL : choose(offer);
 }
 
 static int total(struct offer *offer)
@@ -387,40 +404,74 @@ static int accept_bid(struct offer *offer, struct cs_error *error)
 	return rc ? cs_error_set(error, rc, "the session is gone") : 0;
 }
 
-/* Millipoints that were accepted and are not in the ledger yet: the seller has to sign. */
-static uint64_t accepted(const struct daemon *daemon)
+/*
+ * Millipoints that were accepted and are not in the ledger yet: the seller has to sign. @but is the
+ * contract that is being looked at, and not counted.
+ */
+static uint64_t accepted(const struct daemon *daemon, const struct contract *but)
 {
 	const struct offer *offer;
 	uint64_t sum = 0;
 
-	for (offer = daemon->offers->list; offer; offer = offer->next)
-		if (offer->out && offer->state == OFFER_ACCEPTED &&
-		    __builtin_add_overflow(sum, offer->total, &sum))
+	for (offer = daemon->offers->list; offer; offer = offer->next) {
+		if (!offer->out || offer->state != OFFER_ACCEPTED ||
+		    (but && offer->body_len == but->body_len &&
+		     !memcmp(offer->body, but->body, but->body_len)))
+			continue;
+		if (__builtin_add_overflow(sum, offer->total, &sum))
 			return UINT64_MAX;
+	}
 	return sum;
+}
+
+/* May so many millipoints be promised? */
+static enum policy_reason within_budget(struct daemon *daemon, uint64_t total,
+					const struct contract *but)
+{
+	struct cs_error error = { "" };
+	int64_t promised;
+	uint64_t spent;
+
+	if (!total)
+		return POLICY_NONE;
+	if (ledger_promised_since(daemon->ledger, daemon_now() - 86400, &promised, &error)) {
+		log_error("ledger: %s", error.text);
+		return POLICY_ERROR;
+	}
+	if (__builtin_add_overflow((uint64_t)promised, accepted(daemon, but), &spent) ||
+	    __builtin_add_overflow(spent, total, &spent) ||
+	    spent > daemon->config.offers.budget)
+		return POLICY_BUDGET;
+	return POLICY_NONE;
 }
 
 /* Is a bid within what the configuration accepts? */
 static enum policy_reason within(const struct offer *offer)
 {
 	struct daemon *daemon = offer->peer->daemon;
-	const struct config_offers *config = &daemon->config.offers;
-	struct cs_error error = { "" };
-	int64_t promised;
-	uint64_t spent;
 
-	if (offer->rate > config->max_price)
+	if (offer->rate > daemon->config.offers.max_price)
 		return POLICY_PRICE;
-	if (!offer->total)
-		return POLICY_NONE;
-	if (ledger_promised_since(daemon->ledger, daemon_now() - 86400, &promised, &error)) {
-		log_error("ledger: %s", error.text);
-		return POLICY_ERROR;
-	}
-	if (__builtin_add_overflow((uint64_t)promised, accepted(daemon), &spent) ||
-	    __builtin_add_overflow(spent, offer->total, &spent) || spent > config->budget)
-		return POLICY_BUDGET;
-	return POLICY_NONE;
+	return within_budget(daemon, offer->total, NULL);
+}
+
+/**
+ * offer_affords() - may a contract still be promised that this node signed earlier?
+ * @daemon: whose
+ * @contract: that is not in the ledger
+ *
+ * Nothing was sent under it, so nobody loses by a refusal. A seller that rejects what was signed,
+ * or keeps silent, could else collect signatures, and have more promised than the budget.
+ *
+ * Return: why not, or POLICY_NONE.
+ */
+enum policy_reason offer_affords(struct daemon *daemon, const struct contract *contract)
+{
+	uint64_t total;
+
+	if (contract_total(contract, &total))
+		return POLICY_PRICE;
+	return within_budget(daemon, total, contract);
 }
 
 static void on_bid(struct peer *peer, const struct proto_bid *bid)
@@ -485,8 +536,11 @@ static void on_reject(struct peer *peer, const struct proto_reject *rejected)
 		return;
 	if (!offer)
 		offer = find(peer, true, rejected->offer);
-	if (offer)
-		end(offer, OFFER_REJECTED, rejected->reason);
+	if (!offer)
+		return;
+	end(offer, OFFER_REJECTED, rejected->reason);
+	if (offer->out && rejected->reason == POLICY_ERROR)
+		forget(offer);
 }
 
 static void on_signed(struct peer *peer, const struct proto_signed *sign)

@@ -97,6 +97,9 @@ json_t *offer_terms(const struct bid_terms *terms);
 void offer_price(struct daemon *daemon, uint32_t rating, struct bid_terms *terms);
 enum policy_reason offer_refuses(struct daemon *daemon);
 
+/* for deal.c */
+enum policy_reason offer_affords(struct daemon *daemon, const struct contract *contract);
+
 /*
  * Seconds after its expiry that a contract can still be earned, as receipts take their time. A
  * buyer takes none in the second half of them, in which a seller hears of those that it took
@@ -119,8 +122,11 @@ int deal_signed(struct offer *offer, const struct proto_signed *letter, struct c
 void deal_letter(struct peer *peer, const struct proto_letter *letter);
 bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN]);
+bool deal_strays(struct daemon *daemon, const struct peer *peer, uint32_t id,
+		 const uint8_t digest[CS_DIGEST_LEN]);
 bool deal_lacks(const struct daemon *daemon, const uint8_t digest[CS_DIGEST_LEN]);
-uint64_t deal_reserved(const struct daemon *daemon);
+uint64_t deal_reserved(const struct daemon *daemon, const uint8_t *address);
+bool deal_full(const struct peer *peer);
 void deal_exhausted(struct daemon *daemon, uint32_t ifindex, const uint8_t *lladdr, uint32_t id);
 unsigned int deal_count(const struct daemon *daemon);
 const struct contract *deal_contract(const struct daemon *daemon,
@@ -128,6 +134,8 @@ const struct contract *deal_contract(const struct daemon *daemon,
 const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *address, uint32_t id,
 				 const uint8_t digest[CS_DIGEST_LEN],
 				 uint8_t uid[CONTRACT_UID_LEN]);
+bool deal_paid(const struct daemon *daemon, const struct contract *contract,
+	       const uint8_t digest[CS_DIGEST_LEN]);
 json_t *deal_list(struct daemon *daemon, struct cs_error *error);
 
 #endif /* CSD_OFFER_H */

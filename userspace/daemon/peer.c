@@ -226,7 +226,10 @@ static int check_neighbour(const struct session *session, struct cs_error *error
 			    "the MAC in HELLO is not the one that its packets come from");
 }
 
-/* May the neighbour have the MAC that it says it has? Whoever had it and is lost has no more. */
+/*
+ * May the neighbour have the MAC that it says it has? Whoever had it and is lost has no more, on
+ * any port: the daemon knows who gave a frame by nothing else.
+ */
 static int check_lladdr(const struct session *session, struct cs_error *error)
 {
 	const uint8_t *lladdr = session->hello.lladdr;
@@ -239,12 +242,12 @@ static int check_lladdr(const struct session *session, struct cs_error *error)
 		return cs_error_set(error, -EADDRINUSE, "the MAC in HELLO is this node's own");
 	for (peer = session->daemon->peers; peer; peer = next) {
 		next = peer->next;
-		if (peer->port != port || memcmp(peer->lladdr, lladdr, sizeof(peer->lladdr)) ||
+		if (memcmp(peer->lladdr, lladdr, sizeof(peer->lladdr)) ||
 		    !memcmp(peer->address, session->address, sizeof(peer->address)))
 			continue;
 		if (peer->session)
 			return cs_error_set(error, -EADDRINUSE,
-					    "another peer on this port has the MAC in HELLO");
+					    "another peer has the MAC in HELLO");
 		leave(peer, "another node has its MAC now");
 	}
 	return check_neighbour(session, error);

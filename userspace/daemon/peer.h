@@ -52,6 +52,7 @@ struct peer_rx_key {
  * @expire_keys: timer: removes those of @rx that are due
  * @rotate: timer of the pairwise keys, at the one with the lower address
  * @keys: bucket of the keys that it makes this node take
+ * @asks: bucket of its small letters that have this node ask its kernel (session.c)
  * @vanish: timer: lost for good
  * @offers: bucket of offers that it makes
  * @notices: bucket of cancel notices that it passes on
@@ -87,6 +88,7 @@ struct peer {
 	struct event		*expire_keys;
 	struct event		*rotate;
 	struct policy_bucket	keys;
+	struct policy_bucket	asks;
 	struct event		*vanish;
 	struct policy_bucket	offers;
 	struct policy_bucket	notices;

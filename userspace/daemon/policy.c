@@ -616,11 +616,12 @@ bool policy_bucket_take(struct policy_bucket *bucket, uint64_t units, uint64_t n
  */
 uint64_t policy_backoff(unsigned int failures)
 {
-	uint64_t seconds = failures < 9 ? 1ull << failures : BACKOFF_MOST;
+	uint64_t seconds = failures < 9 ? 1ull << failures : BACKOFF_MOST, half;
 	uint32_t chance;
 
 	if (seconds > BACKOFF_MOST)
 		seconds = BACKOFF_MOST;
 	evutil_secure_rng_get_bytes(&chance, sizeof(chance));
-	return seconds * NSEC_PER_SEC / 2 + seconds * NSEC_PER_SEC / 2 * chance / UINT32_MAX;
+	half = seconds * NSEC_PER_SEC / 2;
+	return half + bid_scale(half, chance, UINT32_MAX);
 }

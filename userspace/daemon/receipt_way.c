@@ -521,7 +521,8 @@ static enum receipt_refusal check_contract(const struct peer *peer,
 			if (!memcmp(contract->items[j].digest, receipt_digest(receipt, i),
 				    CS_DIGEST_LEN))
 				break;
-		if (j == contract->nr_items)
+		if (j == contract->nr_items ||
+		    deal_paid(daemon, contract, receipt_digest(receipt, i)))
 			return RECEIPT_REFUSAL_MESSAGE;
 	}
 	return RECEIPT_REFUSAL_NONE;

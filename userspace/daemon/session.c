@@ -43,6 +43,9 @@
 #define HEAD_LEN		4
 #define GREETING_MAX		4096		/* bytes of a letter before HELLO */
 #define BACKLOG_MAX		(8 * 1024 * 1024)
+#define LETTERS_AT_ONCE		64		/* then others have their turn */
+#define TURN			10000000ull	/* ns, likewise */
+#define ASKS_RATE		16		/* PING, COUNTED and HELLO of a peer, a second */
 #define HANDSHAKE_SECONDS	10
 #define LINGER_SECONDS		1
 #define SESSIONS_MAX		256
@@ -162,6 +165,7 @@ static void source_worked(struct sessions *all, const struct port *port,
 static void destroy(struct session *session)
 {
 	event_free(session->timer);
+	event_free(session->turn);
 	bufferevent_free(session->bev);
 	free(session);
 }
@@ -424,12 +428,25 @@ static void on_bye(struct session *session, const struct proto_bye *bye)
 	end(session, text, false);
 }
 
+/* Is it a small letter that has the kernel asked, of which there are too many? */
+static bool asks_too_often(struct session *session, enum proto_type type)
+{
+	struct policy_bucket *asks = &session->peer->asks;
+
+	if (type != PROTO_PING && type != PROTO_COUNTED && type != PROTO_HELLO)
+		return false;
+	policy_bucket_set(asks, ASKS_RATE, daemon_ticks());
+	return !policy_bucket_take(asks, 1, daemon_ticks());
+}
+
 static void on_letter(struct session *session, const struct proto_letter *letter)
 {
 	struct proto_letter pong = { .type = PROTO_PONG };
 
 	if (letter->type == PROTO_BYE) {
 		on_bye(session, &letter->bye);
+	} else if (session->greeted && asks_too_often(session, letter->type)) {
+		session_close(session, "PING, COUNTED or HELLO too often");
 	} else if (letter->type == PROTO_HELLO) {
 		if (session->greeted)
 			on_hello_again(session, letter);
@@ -481,13 +498,36 @@ static bool take(struct session *session, struct evbuffer *input)
 	return true;
 }
 
+/*
+ * Some letters of those that wait. The rest has its turn when the event loop has looked at all else
+ * that happens: a timer, as what is made active here would come before that.
+ */
+static void on_turn(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval next;
+	struct session *session = data;
+	struct evbuffer *input = bufferevent_get_input(session->bev);
+	uint64_t began = daemon_ticks();
+	unsigned int n = 0;
+
+	(void)fd;
+	(void)what;
+	while (take(session, input)) {
+		if (++n < LETTERS_AT_ONCE && daemon_ticks() - began < TURN)
+			continue;
+		evtimer_add(session->turn, &next);
+		break;
+	}
+}
+
 static void on_read(struct bufferevent *bev, void *data)
 {
 	struct session *session = data;
 
+	(void)bev;
 	session->heard = daemon_ticks();
-	while (take(session, bufferevent_get_input(bev)))
-		;
+	if (!evtimer_pending(session->turn, NULL))
+		on_turn(-1, 0, session);
 }
 
 /* --- TLS --- */
@@ -575,12 +615,17 @@ static const char *ending(struct session *session, short what)
 static void on_event(struct bufferevent *bev, short what, void *data)
 {
 	struct session *session = data;
+	const char *why;
 
-	(void)bev;
 	if (what & BEV_EVENT_CONNECTED)
 		on_ready(session);
-	else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-		end(session, ending(session, what), false);
+	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)))
+		return;
+	why = ending(session, what); /* now: errno tells it */
+	/* what was said before is heard, though it had to wait for its turn */
+	while (take(session, bufferevent_get_input(bev)))
+		;
+	end(session, why, false);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)
@@ -644,7 +689,8 @@ struct session *session_start(struct port *port, int fd, const struct sockaddr_i
 		*session = (struct session){ .daemon = daemon, .port = port, .remote = *remote,
 					     .outgoing = outgoing, .heard = daemon_ticks() };
 		session->timer = evtimer_new(daemon->base, on_timer, session);
-		ssl = session->timer ? new_ssl(session) : NULL;
+		session->turn = evtimer_new(daemon->base, on_turn, session);
+		ssl = session->timer && session->turn ? new_ssl(session) : NULL;
 	}
 	if (ssl)
 		session->bev = bufferevent_openssl_socket_new(daemon->base, fd, ssl, outgoing ?
@@ -654,6 +700,8 @@ struct session *session_start(struct port *port, int fd, const struct sockaddr_i
 	if (!session || !session->bev) {
 		if (session && session->timer)
 			event_free(session->timer);
+		if (session && session->turn)
+			event_free(session->turn);
 		free(session);
 		if (!ssl) /* else libevent may have closed it already */
 			close(fd);
@@ -735,7 +783,8 @@ static int open_socket(const struct sockaddr_in6 *remote)
  * @port: where
  * @remote: its address and TCP port
  *
- * Nothing happens when one is being made, when too many are, or when the last one failed just now.
+ * Nothing happens when one is being made, when there are too many sessions, or when the last one
+ * failed just now.
  */
 void session_connect(struct port *port, const struct sockaddr_in6 *remote)
 {
@@ -743,12 +792,13 @@ void session_connect(struct port *port, const struct sockaddr_in6 *remote)
 	struct tally tally = count(port, remote, true);
 	int fd;
 
-	if (tally.source || tally.pending >= PENDING_MAX || tally.all >= SESSIONS_MAX ||
-	    source_waits(all, port, remote))
+	if (tally.source || tally.all >= SESSIONS_MAX || source_waits(all, port, remote))
 		return;
 	fd = open_socket(remote);
 	if (fd < 0)
 		log_debug("%s: can't connect to a neighbour: %s", port->link.name, strerror(-fd));
+	else if (tally.pending >= PENDING_MAX)
+		session_close(tally.oldest, "too many others are half-made");
 	if (fd < 0 || !session_start(port, fd, remote, true))
 		source_failed(all, port, remote);
 }

@@ -35,6 +35,7 @@
  * @hello: what it said first, or said anew since
  * @greeted: @hello holds
  * @timer: handshake time-out, then pings, then the end
+ * @turn: timer of the letters that wait in the buffer, having been too many to be taken at once
  * @pings: how many were sent
  * @heard: daemon_ticks() when the last letter came
  * @bytes_in: of letters
@@ -61,6 +62,7 @@ struct session {
 	struct proto_hello	hello;
 	bool			greeted;
 	struct event		*timer;
+	struct event		*turn;
 	uint64_t		pings;
 	uint64_t		heard;
 	uint64_t		bytes_in;

@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 {
 	static const char config[] =
 		"auth = \"required\"; terms = \"contract\"; } ); trust = { mode = \"open\"; };"
-		"store = { reconcile = \"1d\"; }; policy = { offers = 0; };"
+		"store = { reconcile = \"1d\"; share = 100; }; policy = { offers = 0; };"
 		"sessions = { timeout = \"1h\"; };"
 		"market = { rates = ( { geohash = \"\"; rate = \"2\"; } ); };"
 		"offers = { budget = \"1000000\"; };";

@@ -971,6 +971,27 @@ static void test_bucket_set(void **state)
 	assert_true(bucket.tat == UINT64_MAX);
 }
 
+/* Half of the wait is left to chance, also of the long ones. */
+static void test_backoff(void **state)
+{
+	uint64_t wait, least, most, whole;
+	unsigned int failures, i;
+
+	(void)state;
+	for (failures = 0; failures < 12; failures++) {
+		whole = (failures < 9 ? 1ull << failures : 300) * SECOND;
+		if (whole > 300 * SECOND)
+			whole = 300 * SECOND;
+		for (i = 0, least = UINT64_MAX, most = 0; i < 200; i++) {
+			wait = policy_backoff(failures);
+			least = wait < least ? wait : least;
+			most = wait > most ? wait : most;
+		}
+		assert_in_range(least, whole / 2, whole / 2 + whole / 8);
+		assert_in_range(most, whole - whole / 8, whole);
+	}
+}
+
 #define in_a_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -1003,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(test_bucket),
 		cmocka_unit_test(test_bucket_large),
 		cmocka_unit_test(test_bucket_set),
+		cmocka_unit_test(test_backoff),
 	};
 
 	return cmocka_run_group_tests_name("bid", tests, NULL, NULL);

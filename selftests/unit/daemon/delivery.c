@@ -174,7 +174,9 @@ static void test_the_whole_way(void **state)
 #define RATE	(1 << 20)	/* a millipoint a byte */
 #define SIZE	1000
 
-static struct contract contracts[4];
+#define AGAIN	16	/* an id that is so much higher is of the same messages */
+
+static struct contract contracts[5];
 
 /* A contract as it stands in the ledgers of who buys and who sells. */
 static void sign_between(struct contract *contract, int buyer, int seller, uint32_t id,
@@ -196,7 +198,7 @@ static void sign_between(struct contract *contract, int buyer, int seller, uint3
 	contract->nr_items = COUNT;
 	contract->items = calloc(COUNT, sizeof(*contract->items));
 	for (i = 0; i < COUNT; i++) {
-		memset(contract->items[i].digest, id, CS_DIGEST_LEN);
+		memset(contract->items[i].digest, id % AGAIN, CS_DIGEST_LEN);
 		contract->items[i].digest[0] = i;
 		contract->items[i].size = SIZE;
 	}
@@ -239,6 +241,7 @@ static int set_up_two(void **state)
 	/* and one whose receiver is not the one who answers at its destination */
 	sign_contract(&contracts[3], 4, loopback, nodes[BOB].daemon.identity.public, now,
 		      now + 3600);
+	sign_contract(&contracts[4], 1 + AGAIN, loopback, key, now, now + 3600);
 	restart_two();
 	return 0;
 }
@@ -247,7 +250,7 @@ static int tear_down_two(void **state)
 {
 	int i;
 
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 5; i++)
 		contract_free(&contracts[i]);
 	return tear_down(state);
 }
@@ -411,6 +414,33 @@ static void test_replayed(void **state)
 	/* what Alice did not send is not answered to her use */
 	nodes_run(50);
 	assert_int_equal(earned(ALICE, false), 0);
+}
+
+/* Two contracts over the same messages, as Alice said that she lacked them: they are paid once. */
+static void test_paid_once(void **state)
+{
+	const struct receipt_stats *stats = receipt_stats(&nodes[BOB].daemon);
+	struct claim claim;
+
+	(void)state;
+	claim_make(&claim, &contracts[0]);
+	bob_gets(&claim);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	claim_make(&claim, &contracts[4]);
+	bob_gets(&claim);
+	assert_int_equal(stats->refused[RECEIPT_REFUSAL_MESSAGE], 1);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	/* settled is as good as earned */
+	OK(ledger_settle(nodes[BOB].daemon.ledger, nodes[ALICE].daemon.identity.address,
+			 -COUNT * SIZE, time(NULL), error));
+	bob_gets(&claim);
+	assert_int_equal(stats->refused[RECEIPT_REFUSAL_MESSAGE], 2);
+	assert_int_equal(earned(BOB, true), COUNT * SIZE);
+	/* under the first it holds as before */
+	claim_make(&claim, &contracts[0]);
+	bob_gets(&claim);
+	assert_int_equal(stats->repeated, 1);
+	assert_false(is_bad(&nodes[BOB]));
 }
 
 /* Alice delivers what Bob gave under a contract: she holds it, or did until a notice came. */
@@ -870,6 +900,7 @@ int main(void)
 		TWO(test_forged),
 		TWO(test_other_contract),
 		TWO(test_replayed),
+		TWO(test_paid_once),
 		TWO(test_seller_is_paid),
 		TWO(test_buyer_is_away),
 		TWO(test_after_a_notice),

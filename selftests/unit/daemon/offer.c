@@ -997,6 +997,9 @@ static void test_kernel_refuses(void **state)
 	nodes_run(300);
 	assert_int_equal(nodes[0].moved, 0);
 	assert_int_equal(ledger_of(0).count, 0);
+	/* it has passed: they are offered again */
+	fake_fail(nodes[1].daemon.kernel, NULL, 0);
+	run_until(held(1, 10) == 10, 20000);
 }
 
 /* --- Those who mean ill --- */
@@ -1159,6 +1162,220 @@ static void test_hostile_signed(void **state)
 	assert_int_equal(ledger_of(0).count, 0);
 }
 
+/* The seller bids for these, and the buyer signs; what it gives then is the test's to say. */
+static uint32_t sell(const uint8_t (*which)[CS_DIGEST_LEN], const uint32_t *sizes, size_t count)
+{
+	struct proto_letter offer, accept = { .type = PROTO_ACCEPT };
+	struct proto_offer_item items[10];
+	struct contract contract;
+	struct offer bought;
+	size_t i;
+
+	offer = offer_of(items, count, daemon_now() + 100);
+	for (i = 0; i < count; i++) {
+		memcpy(items[i].digest, which[i], CS_DIGEST_LEN);
+		items[i].size = sizes[i];
+	}
+	offer_letter(node_peer(1, 0), &offer);
+	assert_int_equal(newest(1)->state, OFFER_BID);
+	bought = *newest(1);
+	bought.out = true;
+	bought.peer = node_peer(0, 1);
+	assert_int_equal(deal_propose(&bought, &accept, &contract, NULL), 0);
+	accept_with(&contract, bought.id, false);
+	assert_int_equal(newest(1)->state, OFFER_ACCEPTED);
+	contract_free(&contract);
+	free(bought.body);
+	return bought.contract;
+}
+
+/* In frames under a contract that names others: not kept, and no more of them after a few. */
+static void test_hostile_strays(void **state)
+{
+	const uint32_t size = FRAME;
+	uint8_t frame[CS_ETH_HLEN + FRAME];
+	struct store_item item;
+	uint32_t id = 0;
+	size_t len;
+	int i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 9; i++) {
+		make_message(&item, bytes, SIZE, somewhere, daemon_now() + 100);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+		if (!i)
+			id = sell(digests, &size, 1);
+		len = intake_frame_of(&nodes[0].daemon, &item, node_lladdr(1), 255, id, frame,
+				      sizeof(frame));
+		memcpy(frame + KERNEL_LLADDR_LEN, node_lladdr(0), KERNEL_LLADDR_LEN);
+		assert_non_null(in_kernel(1, 0, id));
+		intake_frame(&nodes[1].daemon, frame, len, false);
+		assert_int_equal(node_holds(1, digests[i]), !i);
+	}
+	assert_null(in_kernel(1, 0, id));
+	assert_true(nodes_up(0, 1));
+}
+
+/* Shown to a buyer that may not know of it: not all at once, nor what something came under. */
+static void test_shown(void **state)
+{
+	static uint8_t ids[PROTO_IDS_MAX * PROTO_ID_LEN];
+	struct proto_letter letter = { .type = PROTO_WANT, .want.ids = ids };
+	const uint32_t sizes[] = { FRAME, FRAME };
+	struct session *session;
+	struct store_item item;
+	size_t backlog;
+	int i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 2; i++) {
+		make_message(&item, bytes, SIZE, somewhere, daemon_now() + 100);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+	}
+	sell(digests, sizes, 1);
+	letter.want.nr_ids = PROTO_IDS_MAX;
+	session = node_peer(1, 0)->session;
+	while (session_backlog(session) <= SESSION_BACKLOG)
+		assert_int_equal(session_send(session, &letter), 0);
+	backlog = session_backlog(session);
+	deal_peer_up(node_peer(1, 0));
+	assert_int_equal(session_backlog(session), backlog);
+	run_until(ledger_of(0).count == 1, 5000);
+	sell(digests + 1, sizes, 1);
+	item.arrived = daemon_now();
+	node_store(1, &item);
+	deal_peer_up(node_peer(1, 0));
+	nodes_run(300);
+	assert_int_equal(ledger_of(0).count, 1);
+	assert_ptr_equal(node_peer(1, 0)->session, session);
+}
+
+/* Ten large messages that a node offers: what does the seller say? */
+static bool offer_large(int from, bool sold)
+{
+	struct proto_offer_item items[10];
+	struct proto_letter letter;
+	uint32_t sizes[10];
+	size_t i;
+
+	letter = offer_of(items, 10, daemon_now() + 100);
+	for (i = 0; i < 10; i++) {
+		memcpy(digests[i], items[i].digest, CS_DIGEST_LEN);
+		items[i].size = sizes[i] = 60000;
+	}
+	if (sold)
+		return sell(digests, sizes, 10);
+	offer_letter(node_peer(1, from), &letter);
+	assert_true(newest(1)->state == OFFER_BID || newest(1)->reason == POLICY_FULL);
+	return newest(1)->state == OFFER_BID;
+}
+
+/* Promised, and then nothing comes: one buyer's promises leave room for what others offer. */
+static void test_hostile_room(void **state)
+{
+	int i;
+
+	(void)state;
+	nodes[1].daemon.config.store.bytes = 8 << 20;
+	nodes[1].daemon.config.store.share = 25;
+	nodes_pair(0, 1);
+	nodes_pair(1, 2);
+	for (i = 0; i < 3; i++)
+		assert_true(offer_large(0, true));
+	assert_in_range(deal_reserved(&nodes[1].daemon, NULL), 3 * 10 * 60000, 2 << 20);
+	assert_false(offer_large(0, false));
+	assert_true(offer_large(2, false));
+	/* a share that is less than one offer takes one */
+	nodes[1].daemon.config.store.share = 1;
+	assert_true(offer_large(2, false));
+	nodes[1].daemon.config.store.bytes = 1 << 20;
+	assert_false(offer_large(2, false));
+}
+
+/* What is larger than was offered, or only begins like it, is not carried over a session. */
+static void test_hostile_size(void **state)
+{
+	const uint32_t sizes[] = { FRAME, FRAME, 184 };
+	struct proto_letter give = { .type = PROTO_MESSAGE };
+	uint8_t messages[3][SIZE];
+	struct store_item item;
+	size_t i;
+
+	(void)state;
+	nodes_pair(0, 1);
+	for (i = 0; i < 3; i++) {
+		make_message(&item, messages[i], SIZE, somewhere, daemon_now() + 100);
+		memcpy(digests[i], item.digest, CS_DIGEST_LEN);
+	}
+	digests[1][PROTO_ID_LEN]++;
+	give.message.contract = sell(digests, sizes, 3);
+	give.message.hops = CS_HOPS_UNLIMITED;
+	give.message.len = SIZE;
+	digests[1][PROTO_ID_LEN]--;
+	for (i = 0; i < 3; i++) {
+		assert_non_null(node_peer(1, 0)->session);
+		give.message.message = messages[i];
+		offer_letter(node_peer(1, 0), &give);
+		assert_int_equal(node_holds(1, digests[i]), !i);
+	}
+	assert_null(node_peer(1, 0)->session);
+}
+
+/* What the buyer signs, the next time it is asked; the seller signs it, too. */
+static struct proto_letter show_of(struct contract *contract)
+{
+	struct proto_letter accept = { .type = PROTO_ACCEPT }, show = { .type = PROTO_CONTRACT };
+	struct cs_error error = { "" };
+
+	newest(0)->contract++;
+	assert_int_equal(deal_propose(newest(0), &accept, contract, &error), 0);
+	assert_int_equal(contract_sign(contract, &nodes[1].daemon.identity, &error), 0);
+	show.contract.body = contract->body;
+	show.contract.len = contract->body_len;
+	memcpy(show.contract.buyer, contract->buyer_signature, IDENTITY_SIGNATURE_LEN);
+	memcpy(show.contract.seller, contract->seller_signature, IDENTITY_SIGNATURE_LEN);
+	return show;
+}
+
+/* Signed, rejected, signed again, and then all of it is shown: no more than the budget. */
+static void test_hostile_shown(void **state)
+{
+	struct proto_letter show[3], no = { .type = PROTO_REJECT, .reject.reason = POLICY_ERROR };
+	struct contract contracts[3];
+	uint64_t amount;
+	int i;
+
+	(void)state;
+	begin_waiting();
+	assert_int_equal(contract_amount(RATE, FRAME, &amount), 0);
+	nodes[0].daemon.config.offers.budget = 15 * amount;
+	for (i = 0; i < 3; i++) {
+		show[i] = show_of(&contracts[i]);
+		no.reject.offer = newest(0)->id;
+		newest(0)->state = OFFER_ACCEPTED;
+		offer_letter(node_peer(0, 1), &no);
+		assert_int_equal(newest(0)->state, OFFER_REJECTED);
+	}
+	/* the last is not rejected, and not counted against itself */
+	newest(0)->state = OFFER_ACCEPTED;
+	offer_letter(node_peer(0, 1), &show[2]);
+	assert_int_equal(ledger_of(0).promised, 10 * amount);
+	newest(0)->state = OFFER_DONE;
+	for (i = 0; i < 3; i++)
+		offer_letter(node_peer(0, 1), &show[i]);
+	assert_int_equal(ledger_of(0).count, 1);
+	nodes[0].daemon.config.offers.budget = 25 * amount;
+	for (i = 0; i < 3; i++) {
+		offer_letter(node_peer(0, 1), &show[i]);
+		contract_free(&contracts[i]);
+	}
+	assert_int_equal(ledger_of(0).count, 2);
+	assert_int_equal(ledger_of(0).promised, 20 * amount);
+	assert_true(nodes_up(0, 1));
+}
+
 /* Ids of others than the contract's are asked for in vain, and tell nothing. */
 static void test_hostile_want(void **state)
 {
@@ -1218,6 +1435,8 @@ int main(void)
 		TEST(test_restart_buyer), TEST(test_restart_seller), TEST(test_reboot_buyer),
 		TEST(test_lapse), TEST(test_lapse_meanwhile), TEST(test_kernel_refuses),
 		TEST(test_hostile_accept), TEST(test_hostile_bid), TEST(test_hostile_signed),
+		TEST(test_hostile_shown), TEST(test_hostile_size), TEST(test_hostile_room),
+		TEST(test_hostile_strays), TEST(test_shown),
 		TEST(test_hostile_want),
 	};
 

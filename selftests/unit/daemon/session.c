@@ -1268,7 +1268,7 @@ static void test_first_letter(void **state)
 	refused(&raw, &letter, "this node's own");
 	raw_open(&raw, 0, 1, TLS1_3_VERSION);
 	letter = hello_of(2);
-	refused(&raw, &letter, "another peer on this port");
+	refused(&raw, &letter, "another peer has the MAC");
 	assert_true(keyed(1, 2));
 	assert_null(peer_of(1, 0));
 	assert_false(nodes[1].peers[0].used);
@@ -1504,6 +1504,31 @@ static void test_moves(void **state)
 	raw_close(&raw);
 }
 
+/* The MAC of one in session is no other's, on no port: frames are attributed by it. */
+static void test_same_mac(void **state)
+{
+	struct proto_letter hello = hello_of(0);
+	static struct port other;
+	struct raw raw, thief;
+
+	(void)state;
+	node_start(2);
+	raw_greet(&raw, 2);
+	/* as if it had come on another port */
+	other = *port_of(2);
+	other.link.ifindex++;
+	peer_of(2, 0)->port = &other;
+	raw_open(&thief, 1, 2, TLS1_3_VERSION);
+	run_until(thief.up, 20000);
+	raw_say(&thief, &hello);
+	run(500);
+	peer_of(2, 0)->port = port_of(2);
+	assert_non_null(strstr(thief.bye, "another peer has the MAC"));
+	assert_non_null(peer_of(2, 0)->session);
+	raw_close(&thief);
+	raw_close(&raw);
+}
+
 /* --- Too much --- */
 
 static void test_slow_reader(void **state)
@@ -1561,6 +1586,107 @@ static void test_flood(void **state)
 	}
 	assert_int_equal(open, 0);
 	assert_true(keyed(0, 1));
+}
+
+/* Letters that come all at once are taken some at a time, and none is forgotten. */
+static void test_turns(void **state)
+{
+	struct proto_letter letter = { .type = PROTO_PONG };
+	const struct session *session;
+	uint64_t begin, before, all, most = 0;
+	uint8_t *data;
+	struct raw raw;
+	size_t len;
+	int i;
+
+	(void)state;
+	node_start(1);
+	raw_greet(&raw, 1);
+	run(300);
+	session = peer_of(1, 0)->session;
+	assert_int_equal(proto_encode(&letter, &data, &len), 0);
+	free(data);
+	all = 5000 * len;
+	for (i = 0; i < 5000; i++)
+		raw_say(&raw, &letter);
+	begin = before = session->bytes_in;
+	while (session->bytes_in < begin + all) {
+		event_base_loop(base, EVLOOP_ONCE);
+		most = session->bytes_in - before > most ? session->bytes_in - before : most;
+		before = session->bytes_in;
+	}
+	assert_int_equal(session->bytes_in, begin + all);
+	assert_true(most >= len && most <= 3 * 64 * len);
+	/* also when the other side has gone */
+	letter.type = PROTO_WANT;
+	letters_seen = 0;
+	for (i = 0; i < 300; i++)
+		raw_say(&raw, &letter);
+	raw_say(&raw, &(struct proto_letter){ .type = PROTO_COUNTED });
+	run_until(!evbuffer_get_length(bufferevent_get_output(raw.bev)), 20000);
+	raw_close(&raw);
+	run_until(!peer_of(1, 0)->session, 20000);
+	assert_int_equal(letters_seen, 301);
+}
+
+/* Small letters that make the kernel work: an honest peer's pass, those of a flood end it. */
+static void test_asks(void **state)
+{
+	const enum proto_type types[] = { PROTO_PING, PROTO_COUNTED, PROTO_HELLO };
+	struct proto_letter letter;
+	struct raw raw;
+	size_t i;
+	int n;
+
+	(void)state;
+	node_start(1);
+	for (i = 0; i < 3; i++) {
+		raw_greet(&raw, 1);
+		run(1100);
+		letter = hello_of(0);
+		letter.type = types[i];
+		if (letter.type != PROTO_HELLO)
+			memset(&letter.ping, 0, sizeof(letter.ping));
+		for (n = 0; n < 10; n++)
+			raw_say(&raw, &letter);
+		run(50);
+		assert_false(raw.bye[0]);
+		for (n = 0; n < 30; n++)
+			raw_say(&raw, &letter);
+		refused(&raw, NULL, "HELLO too often");
+	}
+}
+
+/* This node connects to all that are announced: the oldest that does not get on makes room. */
+static void test_flood_out(void **state)
+{
+	struct sockaddr_in6 to, local = { .sin6_family = AF_INET6 };
+	struct session *oldest = NULL, *session;
+	socklen_t len = sizeof(local);
+	int fds[32][2], i, server;
+
+	(void)state;
+	node_start(1);
+	local.sin6_addr = in6addr_loopback;
+	server = socket(AF_INET6, SOCK_STREAM, 0);
+	if (server < 0 || bind(server, (struct sockaddr *)&local, len) || listen(server, 8) ||
+	    getsockname(server, (struct sockaddr *)&local, &len)) {
+		close(server);
+		skip(); /* no IPv6 here */
+	}
+	for (i = 0; i < 32; i++) {
+		to = remote_of(100 + i);
+		make_pair(fds[i]);
+		session = session_start(port_of(1), fds[i][1], &to, true);
+		oldest = oldest ? oldest : session;
+	}
+	session_connect(port_of(1), &local);
+	assert_true(session_pending(port_of(1), &local));
+	assert_true(oldest->closing);
+	assert_false(session->closing);
+	for (i = 0; i < 32; i++)
+		close(fds[i][0]);
+	close(server);
 }
 
 /* --- Discovery, on a real link --- */
@@ -1738,8 +1864,12 @@ int main(void)
 		TEST(test_denied_at_rotation),
 		TEST(test_pause),
 		TEST(test_moves),
+		TEST(test_same_mac),
 		TEST(test_slow_reader),
 		TEST(test_flood),
+		TEST(test_turns),
+		TEST(test_asks),
+		TEST(test_flood_out),
 		TEST(test_discovery),
 	};
 
