@@ -27,8 +27,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 
 #include <event2/buffer.h>
@@ -360,16 +362,40 @@ bool session_lossy(struct session *session)
 	socklen_t len = sizeof(info);
 	uint32_t resent;
 
-	if (getsockopt(bufferevent_getfd(session->bev), IPPROTO_TCP, TCP_INFO, &info, &len))
+	if (getsockopt(bufferevent_getfd(session->bev), IPPROTO_TCP, TCP_INFO, &info, &len)) {
+		session->room = SESSION_BACKLOG;
 		return session->lossy;
+	}
 	if (info.tcpi_segs_out - session->segments >= LOSSY_SEGMENTS) {
 		resent = info.tcpi_total_retrans - session->resent;
 		session->lossy = resent >= LOSSY_RESENT &&
 				 resent * LOSSY_SHARE > info.tcpi_segs_out - session->segments;
 		session->segments = info.tcpi_segs_out;
 		session->resent = info.tcpi_total_retrans;
+		if (session->lossy)
+			session->room = SESSION_ROOM;
+		else if (session->room < SESSION_BACKLOG)
+			session->room *= 2;
 	}
 	return session->lossy;
+}
+
+/**
+ * session_crowded() - is as much under way as should be?
+ * @session: the session
+ *
+ * What TCP has taken it brings in its order, at whatever pace. So it gets little before
+ * session_lossy() has seen that it gets on, as what could go in frames would wait for minutes.
+ *
+ * Return: whether to wait with messages.
+ */
+bool session_crowded(const struct session *session)
+{
+	int waiting = 0;
+
+	if (ioctl(bufferevent_getfd(session->bev), SIOCOUTQ, &waiting))
+		waiting = 0;
+	return session_backlog(session) + waiting > session->room;
 }
 
 static void schedule_ping(struct session *session)
@@ -687,7 +713,8 @@ struct session *session_start(struct port *port, int fd, const struct sockaddr_i
 	setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof(on));
 	if (session) {
 		*session = (struct session){ .daemon = daemon, .port = port, .remote = *remote,
-					     .outgoing = outgoing, .heard = daemon_ticks() };
+					     .outgoing = outgoing, .heard = daemon_ticks(),
+					     .room = SESSION_ROOM };
 		session->timer = evtimer_new(daemon->base, on_timer, session);
 		session->turn = evtimer_new(daemon->base, on_turn, session);
 		ssl = session->timer && session->turn ? new_ssl(session) : NULL;

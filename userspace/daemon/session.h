@@ -15,6 +15,7 @@
 
 /* Letters may wait in a session's buffer; who has much to say waits until it is below this. */
 #define SESSION_BACKLOG (256 * 1024)
+#define SESSION_ROOM (16 * 1024)	/* before it has shown that it gets on */
 
 /**
  * struct session - a connection to a neighbour
@@ -43,6 +44,7 @@
  * @lossy: what session_lossy() found when it looked last
  * @segments: of TCP that had been sent then
  * @resent: of TCP that had been sent again then
+ * @room: bytes of messages that may be under way: more each time that nothing much was lost
  */
 struct session {
 	struct session		*next;
@@ -70,6 +72,7 @@ struct session {
 	bool			lossy;
 	uint32_t		segments;
 	uint32_t		resent;
+	size_t			room;
 };
 
 int session_init(struct daemon *daemon, struct cs_error *error);
@@ -88,6 +91,7 @@ int session_send(struct session *session, const struct proto_letter *letter);
 void session_hello(struct session *session);
 size_t session_backlog(const struct session *session);
 bool session_lossy(struct session *session);
+bool session_crowded(const struct session *session);
 X509 *session_certificate(const struct session *session);
 int session_export(const struct session *session, uint32_t epoch,
 		   const uint8_t from[CS_ADDR_LEN], uint8_t key[CS_KEY_LEN]);

@@ -237,12 +237,10 @@ static bool give(struct peer *peer, bool in_frames)
 		sync->head++;
 		return true;
 	}
-	if (!intake_may_give(daemon, &item))
+	in_frames = in_frames && times_framed(sync, item.digest) < SYNC_FRAMES;
+	if ((!in_frames && session_crowded(peer->session)) || !intake_may_give(daemon, &item))
 		return false;
-	if (in_frames && times_framed(sync, item.digest) < SYNC_FRAMES)
-		rc = give_in_frame(peer, &item);
-	else
-		rc = intake_give_letter(peer, &item, 0);
+	rc = in_frames ? give_in_frame(peer, &item) : intake_give_letter(peer, &item, 0);
 	if (rc)
 		return false;
 	sync->given++;
