@@ -203,8 +203,8 @@ static void cs_spread_told(void *arg)
  *
  * When it returns no frame of the port is in a queue or being worked on.
  *
- * Context: process; waits for a grace period, and for a CPU that is on its way on or off: what waited
- * for that one is in no queue for a moment.
+ * Context: process; waits for a grace period, and for a CPU that is on its way on or off: what
+ * waited for that one is in no queue for a moment.
  */
 void cs_spread_purge(const struct cs_port *port)
 {

@@ -262,7 +262,8 @@ race() {
 	expect "two CPUs race: used to the byte, the others refused" "$(tally 30)" \
 		"$((messages * bytes)) $messages"
 	expect "two CPUs race: one event" "$(exhausted 30)" 1
-	# the same frames at once; with a wrong digest none becomes known: each is charged, and refunded
+	# the same frames at once; with a wrong digest none becomes known: all are charged, and
+	# get it back
 	contract add 31 rx bytes $((2 * messages * bytes)) expiry +7200
 	before b
 	csmsg -s 200 -S 5000 -c "$messages" "${pairwise[@]}" --contract 31 --digest wrong \
