@@ -64,8 +64,9 @@ has_refused() { [ "$(get b '[.[].refused] | add' contracts)" -gt 0 ]; }
 # what a's daemon was told is lacking
 lacking() { sed -n 's/.*is used up before \([0-9]*\) of .*/\1/p' "$work/a/log" | tail -n 1; }
 
-# Another program on a sends under the contract while the daemon does: b takes no more than was
-# promised, what is lacking comes under another contract, and nothing is paid twice.
+# Another program on a sends under the contract while the daemon does, a little less than what has b
+# end the contract: b takes no more than was promised, what is lacking comes under another contract,
+# and nothing is paid twice.
 used_up() {
 	local before id
 	stores='out = "20kB";' settings a 'offers: { max-price = "10"; budget = "100"; };'
@@ -77,7 +78,7 @@ used_up() {
 	csmsg -S 8 -c 60 --rate 400 --digests "$work/sent" a:cs0 || die csmsg
 	check "a contract for 60 messages" wait_for 30 has_contracts b $((before + 1))
 	id=$(csnl -n b -j contract show | jq 'max_by(.bytes).id')
-	csmsg -S 9 -c 30 --rate 400 --contract "$id" --dst "$(mac b b-a)" a:cs0 || die csmsg
+	csmsg -S 9 -c 7 --rate 400 --contract "$id" --dst "$(mac b b-a)" a:cs0 || die csmsg
 	check "used up in the middle: b refuses what goes beyond, its user sees it" \
 		wait_for 60 has_refused
 	captured
