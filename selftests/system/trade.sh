@@ -69,7 +69,7 @@ lacking() { sed -n 's/.*is used up before \([0-9]*\) of .*/\1/p' "$work/a/log" |
 # and nothing is paid twice.
 used_up() {
 	local before id
-	stores='out = "20kB";' settings a 'offers: { max-price = "10"; budget = "100"; };'
+	stores='out = "6kB";' settings a 'offers: { max-price = "10"; budget = "100"; };'
 	capture a: b:
 	# an offer was made just now, so that the next one, a second later, has all of them
 	csmsg -S 10 -c 1 --digests "$work/one" a:cs0 || die csmsg
