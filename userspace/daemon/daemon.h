@@ -54,6 +54,8 @@ struct question;
  * @tls: what all sessions have in common
  * @ports: list of ports (port.c)
  * @peers: list of peers (peer.c)
+ * @left: address of the free peer that left last
+ * @has_left: there was one
  * @intake: messages that come in (intake.c)
  * @offers: offers under way (offer.c)
  * @deals: contracts in force (deal.c)
@@ -85,6 +87,8 @@ struct daemon {
 	SSL_CTX			*tls;
 	struct port		*ports;
 	struct peer		*peers;
+	uint8_t			left[CS_ADDR_LEN];
+	bool			has_left;
 	struct intake		*intake;
 	struct offers		*offers;
 	struct deals		*deals;

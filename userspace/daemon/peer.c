@@ -141,8 +141,13 @@ static void put_out(struct peer *peer, const char *why)
 
 static void leave(struct peer *peer, const char *why)
 {
+	struct daemon *daemon = peer->daemon;
 	struct port *port = peer->port;
 
+	if (peer->state == CROWDSHARE_PEER_FREE) {
+		memcpy(daemon->left, peer->address, sizeof(daemon->left));
+		daemon->has_left = true;
+	}
 	put_out(peer, why);
 	port_key_rotate(port);
 }

@@ -297,31 +297,37 @@ static bool fits(const struct proto_receipt *receipt, const struct store_given *
 	       (any_port || receipt->port == from->port);
 }
 
-/* The only peer, in session or lost lately, but for who sent a receipt; NULL: none, or several. */
-static const struct peer *only_other(const struct passing *passing)
+/*
+ * Address of the only peer, in session or lost lately, but for who sent a receipt; of the one that
+ * left last, if there is no other; NULL: there are several, or none left.
+ */
+static const uint8_t *only_other(const struct passing *passing)
 {
+	const struct daemon *daemon = passing->daemon;
 	const struct peer *peer, *other = NULL;
 
-	for (peer = passing->daemon->peers; peer; peer = peer->next) {
+	for (peer = daemon->peers; peer; peer = peer->next) {
 		if (peer == passing->from)
 			continue;
 		if (other)
 			return NULL;
 		other = peer;
 	}
-	return other;
+	if (other)
+		return other->address;
+	return daemon->has_left ? daemon->left : NULL;
 }
 
 /*
  * A message is said to have come from who now says that it was delivered. Its kernel passed it on
  * before the daemon had it, which then got it back by reconciliation: it came under contract, or
- * from the only other neighbour, or nobody knows any more.
+ * from the only other neighbour, who may have left, or nobody knows any more.
  */
 static void came_back(struct passing *passing, const uint8_t *digest, uint64_t bit)
 {
 	const struct contract *contract;
 	uint8_t uid[CONTRACT_UID_LEN] = { 0 }, address[CS_ADDR_LEN];
-	const struct peer *other;
+	const uint8_t *other;
 
 	contract = deal_sold(passing->daemon, NULL, 0, digest, uid);
 	other = contract ? NULL : only_other(passing);
@@ -329,7 +335,7 @@ static void came_back(struct passing *passing, const uint8_t *digest, uint64_t b
 		identity_address(contract->buyer, address);
 		add_heir(passing, address, uid, bit);
 	} else if (other) {
-		add_heir(passing, other->address, no_contract, bit);
+		add_heir(passing, other, no_contract, bit);
 	} else {
 		passing->daemon->receipts->stats.unknown++;
 	}

@@ -774,6 +774,30 @@ static void test_came_back(void **state)
 	run_until(earned(ALICE, false) == COUNT * SIZE, 10000);
 }
 
+/* The same without a contract, and Bob, who gave them, has left meanwhile: it waits for him. */
+static void test_came_back_late(void **state)
+{
+	struct claim claim;
+	size_t i;
+
+	(void)state;
+	nodes_pair(ALICE, CAROL);
+	carol_fills(&claim);
+	for (i = 0; i < COUNT; i++) {
+		claim.digests[i][0] ^= 0xff;
+		came_by_carol(claim.digests[i]);
+	}
+	node_peer(ALICE, BOB)->state = CROWDSHARE_PEER_FREE;
+	node_stop(BOB);
+	run_until(!node_peer(ALICE, BOB)->session, 10000);
+	event_active(node_peer(ALICE, BOB)->vanish, EV_TIMEOUT, 0);
+	run_until(!node_peer(ALICE, BOB), 10000);
+	carol_says(&claim, &receiver);
+	assert_int_equal(receipt_stats(&nodes[ALICE].daemon)->taken, 1);
+	assert_int_equal(receipt_stats(&nodes[ALICE].daemon)->unknown, 0);
+	assert_int_equal(receipt_stats(&nodes[ALICE].daemon)->passed, 1);
+}
+
 static int count_letter(const uint8_t id[RECEIPT_ID_LEN], const uint8_t *letter, size_t len,
 			void *data)
 {
@@ -910,6 +934,7 @@ int main(void)
 		TWO(test_other_receiver),
 		TWO(test_too_many),
 		TWO(test_came_back),
+		TWO(test_came_back_late),
 		cmocka_unit_test(test_away),
 		TWO(test_no_room),
 		TWO(test_other_signer),
