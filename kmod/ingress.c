@@ -135,14 +135,16 @@ static enum crowdshare_drop cs_ingress_charge(struct cs_frame *frame, const stru
 {
 	bool bound = READ_ONCE(frame->peer->state) == CROWDSHARE_PEER_CONTRACT;
 	enum crowdshare_drop reason = CROWDSHARE_DROP_NONE;
-	struct cs_contract *contract = NULL, *none = NULL;
+	struct cs_contract *contract = NULL;
 
 	if (bound || cs_frame_link(frame)->contract)
 		reason = cs_ingress_contract(frame, key, &contract);
+	if (reason && !bound) {
+		contract = NULL;
+		reason = CROWDSHARE_DROP_NONE;
+	}
 	if (!reason)
 		reason = cs_peer_charge(frame->peer, &contract, bound, frame->skb->len);
-	else if (!bound)
-		return cs_peer_charge(frame->peer, &none, bound, frame->skb->len);
 	if (!reason)
 		frame->contract = contract;
 	else if (contract && (reason == CROWDSHARE_DROP_CONTRACT_EXPIRED ||
