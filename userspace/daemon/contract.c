@@ -86,6 +86,24 @@ uint64_t contract_bytes(const struct contract *contract)
 	return sum;
 }
 
+/**
+ * contract_item() - what a contract says of a message
+ * @contract: the contract
+ * @digest: of the message, all of it: an id is not enough to be paid for
+ *
+ * Return: that, or NULL: the message is not in it.
+ */
+const struct contract_item *contract_item(const struct contract *contract,
+					  const uint8_t digest[CS_DIGEST_LEN])
+{
+	size_t i;
+
+	for (i = 0; i < contract->nr_items; i++)
+		if (!memcmp(contract->items[i].digest, digest, CS_DIGEST_LEN))
+			return &contract->items[i];
+	return NULL;
+}
+
 static int compare(const void *a, const void *b)
 {
 	return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, CS_DIGEST_LEN);

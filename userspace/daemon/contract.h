@@ -69,6 +69,8 @@ struct contract {
 int contract_amount(uint64_t rate, uint32_t size, uint64_t *millipoints);
 int contract_total(const struct contract *contract, uint64_t *millipoints);
 uint64_t contract_bytes(const struct contract *contract);
+const struct contract_item *contract_item(const struct contract *contract,
+					  const uint8_t digest[CS_DIGEST_LEN]);
 
 /* Who may sign receipts for what goes to @destination. */
 bool contract_receiver_ok(const uint8_t destination[CS_ADDR_LEN],

@@ -567,15 +567,6 @@ static size_t item_of(const struct deal *deal, const uint8_t *id)
 	return i;
 }
 
-/* An id is not enough to be paid for. */
-static bool holds(const struct deal *deal, const uint8_t digest[CS_DIGEST_LEN])
-{
-	size_t i = item_of(deal, digest);
-
-	return i < deal->contract.nr_items &&
-	       !memcmp(deal->contract.items[i].digest, digest, CS_DIGEST_LEN);
-}
-
 /* The buyer names what it sent: which does this node lack? Of others it is told nothing. */
 static void on_asked(struct deal *deal, const struct proto_diff *diff)
 {
@@ -653,11 +644,12 @@ static void on_message(struct peer *peer, const struct proto_message *message)
 {
 	const struct cs_msg_hdr *hdr = (const struct cs_msg_hdr *)message->message;
 	struct deal *deal = find(peer->daemon, peer, message->contract, false);
-	size_t frame = sizeof(struct cs_link_hdr) + message->len;
+	const struct contract_item *item;
 
-	if (!deal || deal->contract.expiry <= daemon_now() || !holds(deal, hdr->digest))
+	item = deal ? contract_item(&deal->contract, hdr->digest) : NULL;
+	if (!item || deal->contract.expiry <= daemon_now())
 		log_debug("%s: a message that is not under contract", peer_label(peer));
-	else if (deal->contract.items[item_of(deal, hdr->digest)].size != frame)
+	else if (item->size != sizeof(struct cs_link_hdr) + message->len)
 		session_close(peer->session, "a message of another size than in its contract");
 	else if (intake_message(peer, message) == -EBADMSG)
 		log_warning("%s: gave a message that is not what its digest says",
@@ -720,15 +712,15 @@ bool deal_earns(struct daemon *daemon, const struct peer *peer, uint32_t id,
 		const uint8_t digest[CS_DIGEST_LEN])
 {
 	struct deal *deal = find(daemon, peer, id, false);
+	const struct contract_item *item;
 	uint64_t cost;
-	size_t i;
 
 	if (!deal || deal->contract.expiry <= daemon_now())
 		return false;
-	if (!holds(deal, digest))
+	item = contract_item(&deal->contract, digest);
+	if (!item)
 		return false;
-	i = item_of(deal, digest);
-	cost = store_cost(daemon->store, deal->contract.items[i].size);
+	cost = store_cost(daemon->store, item->size);
 	deal->reserved -= cost < deal->reserved ? cost : deal->reserved;
 	return deal->contract.rate;
 }
@@ -853,7 +845,8 @@ bool deal_strays(struct daemon *daemon, const struct peer *peer, uint32_t id,
 {
 	struct deal *deal = find(daemon, peer, id, false);
 
-	if (peer->state != CROWDSHARE_PEER_CONTRACT || !deal || holds(deal, digest))
+	if (peer->state != CROWDSHARE_PEER_CONTRACT || !deal ||
+	    contract_item(&deal->contract, digest))
 		return false;
 	if (++deal->strays == STRAYS_MAX)
 		log_warning("%s: contract %u ends: messages come under it that are not in it",
@@ -1093,7 +1086,7 @@ const struct contract *deal_sold(const struct daemon *daemon, const uint8_t *add
 		if (deal->buyer ||
 		    (address && (deal->contract.id != id ||
 				 memcmp(deal->address, address, CS_ADDR_LEN))) ||
-		    !holds(deal, digest))
+		    !contract_item(&deal->contract, digest))
 			continue;
 		if (uid)
 			memcpy(uid, deal->uid, CONTRACT_UID_LEN);
@@ -1130,7 +1123,7 @@ bool deal_paid(const struct daemon *daemon, const struct contract *contract,
 	for (deal = daemon->deals->list; deal; deal = deal->next)
 		if (deal->buyer && &deal->contract != contract &&
 		    !memcmp(deal->contract.seller, contract->seller, IDENTITY_PUBLIC_LEN) &&
-		    holds(deal, digest) && is_earned(deal, digest))
+		    contract_item(&deal->contract, digest) && is_earned(deal, digest))
 			return true;
 	return false;
 }

@@ -509,7 +509,7 @@ static enum receipt_refusal check_contract(const struct peer *peer,
 {
 	const struct daemon *daemon = peer->daemon;
 	const struct contract *contract = deal_contract(daemon, claim->contract);
-	size_t i, j;
+	size_t i;
 
 	if (!contract || memcmp(contract->buyer, daemon->identity.public, IDENTITY_PUBLIC_LEN) ||
 	    memcmp(contract->seller, peer->public, IDENTITY_PUBLIC_LEN) ||
@@ -523,11 +523,7 @@ static enum receipt_refusal check_contract(const struct peer *peer,
 	for (i = 0; i < receipt->nr_digests; i++) {
 		if (!(claim->messages & 1ull << i))
 			continue;
-		for (j = 0; j < contract->nr_items; j++)
-			if (!memcmp(contract->items[j].digest, receipt_digest(receipt, i),
-				    CS_DIGEST_LEN))
-				break;
-		if (j == contract->nr_items ||
+		if (!contract_item(contract, receipt_digest(receipt, i)) ||
 		    deal_paid(daemon, contract, receipt_digest(receipt, i)))
 			return RECEIPT_REFUSAL_MESSAGE;
 	}
