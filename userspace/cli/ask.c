@@ -265,8 +265,7 @@ json_t *cli_ask(struct cli *cli, const struct args *args, json_t *request)
 		args_die(args, "%s", error.text);
 	if (!rc)
 		return result;
-	fflush(stdout);
-	fprintf(stderr, "%s: %s: %s\n", args_program, args->where, error.text);
+	args_say(args, "%s", error.text);
 	exit(EXIT_NO);
 }
 

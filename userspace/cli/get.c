@@ -521,8 +521,8 @@ static void fetch(struct getting *getting)
 	cs_get_expire(getting->get, time(NULL));
 	sync_all(getting);
 	if (getting->full)
-		fprintf(stderr, "%s: %s: there is no room for all that has come: it is read again "
-			"the next time\n", args_program, getting->args->where);
+		args_say(getting->args, "there is no room for all that has come: it is read again "
+			 "the next time");
 }
 
 /* --- Objects --- */
@@ -620,8 +620,7 @@ static void tell_failed(struct getting *getting, const uint8_t id[CS_OBJECT_ID_L
 	for (i = 0; i < getting->nr_told; i++)
 		if (!memcmp(getting->told[i], id, CS_OBJECT_ID_LEN))
 			return;
-	fflush(stdout);
-	fprintf(stderr, "%s: %s: %s\n", args_program, getting->args->where, why);
+	args_say(getting->args, "%s", why);
 	more = realloc(getting->told, (getting->nr_told + 1) * sizeof(*getting->told));
 	if (!more)
 		args_die(getting->args, "out of memory");
@@ -671,7 +670,7 @@ static int say_why_not(const struct getting *getting)
 		why = "it can't become whole any more";
 	else if (*getting->id)
 		why = "nothing with this id has arrived";
-	fprintf(stderr, "%s: %s: %s\n", args_program, getting->args->where, why);
+	args_say(getting->args, "%s", why);
 	return EXIT_NO;
 }
 

@@ -48,12 +48,6 @@ static void pace(struct outbox *outbox)
 	outbox->due = (outbox->due > now - 0.1 ? outbox->due : now) + outbox->bytes / outbox->rate;
 }
 
-static void tell(const struct outbox *outbox, const char *text)
-{
-	fflush(stdout);
-	fprintf(stderr, "%s: %s: %s\n", args_program, outbox->args->where, text);
-}
-
 /* Would it be refused whenever it came? */
 static bool is_for_good(const json_t *refusal)
 {
@@ -82,7 +76,7 @@ static int refused(const struct outbox *outbox, const json_t *refusals, struct c
 	}
 	clean_text(error->text);
 	if (i && !rc)
-		tell(outbox, error->text);
+		args_say(outbox->args, "%s", error->text);
 	return rc;
 }
 
@@ -125,17 +119,14 @@ static void empty(struct outbox *outbox)
 /* Ends the program, or tells why what is of others waits. */
 static int trouble(struct outbox *outbox, int rc, const struct cs_error *error)
 {
-	struct cs_error text;
-
 	if (!outbox->others && rc < 0)
 		args_die(outbox->args, "%s", error->text);
 	if (!outbox->others) {
-		tell(outbox, error->text);
+		args_say(outbox->args, "%s", error->text);
 		exit(EXIT_NO);
 	}
-	cs_error_set(&text, rc, "what is to be sent on has to wait: %.400s", error->text);
 	if (!outbox->told)
-		tell(outbox, text.text);
+		args_say(outbox->args, "what is to be sent on has to wait: %s", error->text);
 	outbox->told = true;
 	empty(outbox);
 	return rc;
@@ -198,7 +189,7 @@ int outbox_add(struct outbox *outbox, const void *message, size_t len)
 	int rc = 0;
 
 	if (outbox->others && chars > CONTROL_REQUEST_MAX - HEAD) {
-		tell(outbox, "a message is too long for this node, and is not sent on");
+		args_say(outbox->args, "a message is too long for this node, and is not sent on");
 		return 0;
 	}
 	if (outbox->list && (outbox->chars + chars > CONTROL_REQUEST_MAX - HEAD ||

@@ -149,7 +149,7 @@ static json_t *read_record(const struct args *args, const char *id)
 	if (json_string_value(json_object_get(record, "id")) &&
 	    !strcmp(json_string_value(json_object_get(record, "id")), id))
 		return record;
-	fprintf(stderr, "%s: %s: %s: damaged, and of no use\n", args_program, args->where, path);
+	args_say(args, "%s: damaged, and of no use", path);
 	json_decref(record);
 	return NULL;
 }
@@ -345,8 +345,7 @@ static void complete(struct cli *cli, const struct args *args, json_t *record)
 	ids = home_read(args, path, IDS_FILE_MAX, &len);
 	count = len / ID_LEN;
 	if (!ids || !count || len % ID_LEN) {
-		fprintf(stderr, "%s: %s: %s: damaged: nothing is known of %s\n", args_program,
-			args->where, path, id);
+		args_say(args, "%s: damaged: nothing is known of %s", path, id);
 		free(ids);
 		return;
 	}
@@ -363,8 +362,7 @@ static int show_one(struct cli *cli, struct args *args)
 	args_end(args);
 	list = read_records(args, prefix);
 	if (!json_array_size(list)) {
-		fprintf(stderr, "%s: %s: nothing was sent with an id that begins with '%s'\n",
-			args_program, args->where, prefix);
+		args_say(args, "nothing was sent with an id that begins with '%s'", prefix);
 		json_decref(list);
 		return EXIT_NO;
 	}

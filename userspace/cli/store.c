@@ -132,8 +132,7 @@ static void digest_argument(struct cli *cli, struct args *args, char digest[DIGE
 		return;
 	list = ask_page(cli, args, digest, NULL);
 	if (!json_array_size(list)) {
-		fprintf(stderr, "%s: %s: the store holds no message '%s'\n", args_program,
-			args->where, digest);
+		args_say(args, "the store holds no message '%s'", digest);
 		exit(EXIT_NO);
 	}
 	found = last_digest(list);

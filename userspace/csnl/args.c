@@ -46,6 +46,21 @@ void args_die(const struct args *args, const char *format, ...)
 }
 
 /**
+ * args_say - say something on standard error, with the command, and go on
+ */
+void args_say(const struct args *args, const char *format, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fprintf(stderr, "%s: %s: ", args_program, args->where);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/**
  * args_unknown - the next word is none that can stand there
  */
 void args_unknown(const struct args *args)

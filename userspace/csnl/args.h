@@ -35,6 +35,8 @@ __attribute__((noreturn, format(printf, 1, 2)))
 void die(const char *format, ...);
 __attribute__((noreturn, format(printf, 2, 3)))
 void args_die(const struct args *args, const char *format, ...);
+__attribute__((format(printf, 2, 3)))
+void args_say(const struct args *args, const char *format, ...);
 __attribute__((noreturn))
 void args_unknown(const struct args *args);
 
