@@ -163,6 +163,9 @@ damaged() {
 	changed "after all these the seen-set is as it was"
 }
 
+# The clock as it would be without the steps since $now, when the uptime was $up.
+set_right() { date -s "@$((now + $(uptime_seconds) - up))" >/dev/null; }
+
 # A router without a real-time clock: 1970, until somebody tells it the time.
 no_clock() {
 	local now=$EPOCHSECONDS up
@@ -176,7 +179,7 @@ no_clock() {
 	what="clock not set: messages pass"; arrived 20
 	send -S 6 -c 20 --expiry $((now + 3000))
 	what="clock not set: at most once"; known 20
-	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
+	set_right
 	# the sweep runs once a second
 	wait_for 3 false
 	send -S 6 -c 20 --expiry $((now + 3000))
@@ -196,7 +199,7 @@ set_back() {
 	what="before the clock steps"; arrived 20
 	date -s "@$((now + 1000))" >/dev/null
 	check "clock far ahead: entries expire" wait_for 10 count_is 0
-	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
+	set_right
 	before b
 	send -S 7 -c 20 --expiry $((now + 100))
 	what="clock set back: not sent on again"; refused expired 20
@@ -218,7 +221,7 @@ stale() {
 	csnl -n b seen flush dev cs0
 	date -s "@$((now - 5000))" >/dev/null
 	csnl -n b seen load "$work/saved" dev cs0 >/dev/null
-	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
+	set_right
 	wait_for 3 false
 	capture b:
 	before b
@@ -242,7 +245,7 @@ lost() {
 	before b
 	send -S 10 -c 20 --expiry $((now + 100))
 	what="the clock is lost: what was forgotten is not sent on again"; refused expired 20
-	date -s "@$((now + $(uptime_seconds) - up))" >/dev/null
+	set_right
 }
 
 build

@@ -332,6 +332,19 @@ static void test_hostile_paths(void **state)
 	refused(&sender, "contradicts");
 }
 
+/* In what was delivered there is a file with this text. */
+static void reads(const struct bench *bench, const char *name, const char *text)
+{
+	char path[2048];
+	uint8_t *data;
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/%s", bench->path, name);
+	data = read_file(path, &len);
+	assert_string_equal(data, text);
+	free(data);
+}
+
 /* Names that become the same, and a link that somebody has put where it is to appear. */
 static void test_twins(void **state)
 {
@@ -339,8 +352,6 @@ static void test_twins(void **state)
 	struct bench bench;
 	char path[2048];
 	struct stat st;
-	uint8_t *data;
-	size_t len;
 
 	(void)state;
 	begin(&sender, CS_KIND_DIRECTORY);
@@ -360,14 +371,8 @@ static void test_twins(void **state)
 	assert_int_equal(bench.delivered, 1);
 	assert_string_equal(bench.path + strlen(bench.out), "/crafted (2)");
 	assert_int_equal(count_files(bench.path), 4);
-	snprintf(path, sizeof(path), "%s/a_b (3)", bench.path);
-	data = read_file(path, &len);
-	assert_string_equal(data, "three");
-	free(data);
-	snprintf(path, sizeof(path), "%s/d_/.x", bench.path);
-	data = read_file(path, &len);
-	assert_string_equal(data, "four");
-	free(data);
+	reads(&bench, "a_b (3)", "three");
+	reads(&bench, "d_/.x", "four");
 	assert_int_equal(stat(bench.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
 	bench_free(&bench);
@@ -404,10 +409,7 @@ static void test_many_twins(void **state)
 	bench_take_all(&bench, &sender.bag);
 	assert_int_equal(bench.delivered, 1);
 	assert_int_equal(count_files(bench.path), 3 + 128);
-	snprintf(path, sizeof(path), "%s/d_ (3)/s_ (2)/x", bench.path);
-	data = read_file(path, &len);
-	assert_string_equal(data, "deep");
-	free(data);
+	reads(&bench, "d_ (3)/s_ (2)/x", "deep");
 	snprintf(path, sizeof(path), "%s/g_ (99)", bench.path);
 	data = read_file(path, &len);
 	assert_int_equal(data[1], 128 + 98);
